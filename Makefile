@@ -1,0 +1,38 @@
+# make demo: the main job.  make test, make check, make bench: see README.md.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+# A private uv when none is on PATH.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+RUN := .venv/bin
+export PYTHONDONTWRITEBYTECODE =
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.uv/bin/uv:
+	@python3 -m venv .uv && .uv/bin/python -m pip --quiet install uv
+
+setup: .venv/.ready ## install the locked packages and the servers the machine lacks; leaves .venv/bin/elson ready
+	@$(RUN)/elson doctor --install --quiet
+
+.venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
+	@$(UV) sync --frozen --quiet && touch $@
+
+demo: setup ## run the main job: stack up, loaded, hurt, judged
+	@$(RUN)/elson run quickstart
+
+test: setup ## run all tests
+	@$(RUN)/pytest -q
+
+check: .venv/.ready ## lint, format, types, import contracts
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports --no-cache
+
+bench: setup ## run every benchmark and print one table
+	@$(RUN)/python -m reports.bench
+
+clean: ## remove what the targets above made, but for the records of runs
+	@rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

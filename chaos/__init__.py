@@ -1,0 +1,1 @@
+"""Faults, each with its undoing and its evidence, and the conductor that always restores."""

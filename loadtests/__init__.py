@@ -1,0 +1,1 @@
+"""Load: open-loop Locust profiles and what records them."""

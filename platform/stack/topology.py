@@ -1,0 +1,130 @@
+"""The picture as data: nodes (processes with a role) and links (client-to-server connection paths)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    TOXIPROXY = "toxiproxy"
+    ENGINE = "engine"
+    API = "api"
+    FEED = "feed"
+    MARKET = "market"
+    LOAD = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """``name`` is ``role:instance``, as in ``engine:1``, ``postgres:primary`` or ``redis:primary``."""
+
+    role: Role
+    instance: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.role}:{self.instance}"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The path from one client node to one server node; ``proxied`` puts its own Toxiproxy proxy into it."""
+
+    client: Node
+    server: Node
+    proxied: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.client.name}->{self.server.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A seeded account, its API key, and what it starts with."""
+
+    account_id: int
+    name: str
+    key_id: str
+    secret_key: str = field(repr=False)
+    cash_micros: int
+    shares: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    symbol: str
+    tick_micros: int
+    reference_price_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    instruments: tuple[Instrument, ...]
+    accounts: tuple[Account, ...]
+
+
+class UnknownSelectorError(ValueError):
+    """A fault or scenario names a node or link that the topology does not have."""
+
+
+def platform_topology(
+    *,
+    instruments: Iterable[Instrument],
+    accounts: Iterable[Account],
+    proxied: Iterable[str] = (),
+    engines: int = 2,
+    apis: int = 2,
+) -> Topology:
+    """The embedded platform: PostgreSQL pair, Redis, Toxiproxy, engines, apis, one feed, market and load.
+
+    ``proxied`` holds link selectors (see ``matching_links``); each link one matches gets a proxy.
+    Raises UnknownSelectorError for a selector that matches no link.
+    """
+    primary, standby = Node(Role.POSTGRES, "primary"), Node(Role.POSTGRES, "standby")
+    redis, toxiproxy, feed = Node(Role.REDIS, "primary"), Node(Role.TOXIPROXY, "1"), Node(Role.FEED, "1")
+    engine_nodes = tuple(Node(Role.ENGINE, str(n + 1)) for n in range(engines))
+    api_nodes = tuple(Node(Role.API, str(n + 1)) for n in range(apis))
+    market, load = Node(Role.MARKET, "1"), Node(Role.LOAD, "1")
+    paths = [
+        (standby, primary),
+        *((engine, server) for engine in engine_nodes for server in (primary, redis)),
+        *((api, server) for api in api_nodes for server in (*engine_nodes, primary, redis)),
+        *((feed, server) for server in (redis, primary)),
+        *((client, api) for client in (market, load) for api in api_nodes),
+        (load, feed),
+    ]
+    links = tuple(Link(client, server) for client, server in paths)
+    chosen = {link.name for selector in proxied for link in matching_links(links, selector)}
+    return Topology(
+        nodes=(primary, standby, redis, toxiproxy, *engine_nodes, *api_nodes, feed, market, load),
+        links=tuple(Link(link.client, link.server, proxied=link.name in chosen) for link in links),
+        instruments=tuple(instruments),
+        accounts=tuple(accounts),
+    )
+
+
+def matching_links(links: Iterable[Link], selector: str) -> list[Link]:
+    """Links whose ends match ``client->server``; an end is a role (``engine``) or a node (``engine:1``).
+
+    ``postgres`` as a server means any PostgreSQL node. Raises UnknownSelectorError when nothing matches.
+    """
+    client, arrow, server = selector.partition("->")
+    if not arrow:
+        raise UnknownSelectorError(f"{selector!r} is no link: expected CLIENT->SERVER, as in engine->postgres")
+    links = list(links)
+    found = [link for link in links if _is(link.client, client.strip()) and _is(link.server, server.strip())]
+    if not found:
+        known = sorted({f"{link.client.role}->{link.server.role}" for link in links})
+        raise UnknownSelectorError(f"no link matches {selector!r}; there are {', '.join(known)}")
+    return found
+
+
+def _is(node: Node, selector: str) -> bool:
+    return selector in (node.role.value, node.name)

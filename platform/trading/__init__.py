@@ -1,0 +1,1 @@
+"""The system under test: a trading platform of three processes around one pure core."""

@@ -1,0 +1,1 @@
+"""The public order-entry API."""

@@ -1,0 +1,1 @@
+"""The sequencer: one active writer, one warm standby."""

@@ -1,0 +1,1 @@
+"""The WebSocket feed: books, trades and order updates, by sequence number."""

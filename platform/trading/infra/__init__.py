@@ -1,0 +1,1 @@
+"""Everything with a socket: settings, database, journal, Redis, telemetry."""

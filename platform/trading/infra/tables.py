@@ -1,0 +1,144 @@
+"""The primary database's tables: the journal, and what is projected from it in the same transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Two single-row tables: batches lock the epoch, renewals write the lease, so neither waits for the other.
+leader_epoch = Table(
+    "leader_epoch",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+
+leader_lease = Table(
+    "leader_lease",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("expires_at_ns", BigInteger, nullable=False),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("symbol", Text),
+    Column("symbol_sequence", BigInteger),
+    Column("command", JSON, nullable=False),
+    Column("events", JSON, nullable=False),
+)
+Index("ix_journal_symbol_symbol_sequence", journal.c.symbol, journal.c.symbol_sequence, unique=True)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("client_order_id", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("order_type", Text, nullable=False),
+    Column("time_in_force", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("limit_price_micros", BigInteger),
+    Column("status", Text, nullable=False),
+    Column("filled_quantity", BigInteger, nullable=False),
+    Column("filled_value_micros", BigInteger, nullable=False),
+    Column("submitted_at_ns", BigInteger, nullable=False),
+    Column("updated_at_ns", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    UniqueConstraint("account_id", "client_order_id"),
+)
+Index(
+    "ix_orders_open",
+    orders.c.account_id,
+    orders.c.order_id,
+    postgresql_where=orders.c.status.in_(["new", "partially_filled"]),
+)
+Index("ix_orders_account_id", orders.c.account_id, orders.c.order_id)
+
+# Two rows a trade, one per side.
+fills = Table(
+    "fills",
+    metadata,
+    Column("trade_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("side", Text, primary_key=True),
+    Column("order_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("liquidity", Text, nullable=False),  # maker | taker
+    Column("sequence", BigInteger, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+)
+
+# One row a posting: the amount leaves the debit side and arrives at the credit side. Account 0 is the outside.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("line", SmallInteger, primary_key=True, autoincrement=False),
+    Column("debit_account_id", BigInteger, nullable=False),
+    Column("debit_bucket", Text, nullable=False),  # available | reserved
+    Column("credit_account_id", BigInteger, nullable=False),
+    Column("credit_bucket", Text, nullable=False),
+    Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (shares)
+    Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
+)
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("asset", Text, primary_key=True),
+    Column("available", BigInteger, CheckConstraint("available >= 0", name="available"), nullable=False),
+    Column("reserved", BigInteger, CheckConstraint("reserved >= 0", name="reserved"), nullable=False),
+)
+
+instruments = Table(
+    "instruments",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("tick_micros", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),  # keyed hash; the secret itself is stored nowhere
+)

@@ -1,0 +1,1 @@
+"""What travels between processes and to clients: formats, and nothing that opens a socket of its own."""

@@ -1,0 +1,143 @@
+"""The record of a run: its files, their schemas, and how they are written so that a killed run stays readable.
+
+Everything a run proves is in its folder. Times are nanoseconds since the Unix epoch from this machine's
+clock, money and prices are micro-dollars, quantities are whole shares.
+
+| file | one row or value per |
+|---|---|
+| run.json | run: scenario, seed, command line, versions, machine, topology |
+| operations.parquet | operation a client intended (OPERATIONS) |
+| events.jsonl | thing that happened to the run: phase, fault, role change (a JSON object a line: ``at_ns``, ``event``, ...) |
+| metrics.parquet | sample of one metric of one node (METRICS) |
+| feed.parquet | message a feed subscriber received (FEED) |
+| journal, orders, fills, ledger, balances .parquet | row of the primary database's table, read after the drain |
+| engine.json | the live engine after the drain: sequence, state hash, books |
+| checks.json, verdict.json | result of a check; the judgement |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
+
+RECORD_VERSION: Final = 1
+
+
+class OutcomeKind(StrEnum):
+    """What a client knows about its operation. ``unknown``: no answer, or one that does not tell (504, cut off)."""
+
+    OK = "ok"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+OPERATIONS: Final = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),  # load | market
+        pa.field("operation_id", pa.int64(), nullable=False),  # unique within a source, in intended order
+        pa.field("kind", pa.string(), nullable=False),  # place | cancel | read | lookup
+        pa.field("account_id", pa.int64(), nullable=False),
+        pa.field("client_order_id", pa.string()),  # of the order placed, canceled or looked up
+        pa.field("symbol", pa.string()),
+        pa.field("side", pa.string()),
+        pa.field("order_type", pa.string()),
+        pa.field("time_in_force", pa.string()),
+        pa.field("quantity", pa.int64()),
+        pa.field("limit_price_micros", pa.int64()),
+        pa.field("intended_ns", pa.int64(), nullable=False),
+        pa.field("sent_ns", pa.int64()),  # null: never sent
+        pa.field("done_ns", pa.int64()),  # null: never answered
+        pa.field("outcome", pa.string(), nullable=False),  # OutcomeKind
+        pa.field("http_status", pa.int32()),  # null: no answer
+        pa.field("order_id", pa.string()),  # public id from the answer
+        pa.field("endpoint", pa.string()),
+        pa.field("answer", pa.string()),  # body of the answer (JSON), or the transport's error
+    ]
+)
+
+METRICS: Final = pa.schema(
+    [
+        pa.field("at_ns", pa.int64(), nullable=False),
+        pa.field("node", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("labels", pa.string(), nullable=False),  # Prometheus label text, "" when none
+        pa.field("value", pa.float64(), nullable=False),
+    ]
+)
+
+FEED: Final = pa.schema(
+    [
+        pa.field("received_ns", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),  # the message's T: o (book), t (trade), h (heartbeat), ...
+        pa.field("symbol", pa.string()),
+        pa.field("sequence", pa.int64()),
+        pa.field("message", pa.string(), nullable=False),  # JSON as received
+    ]
+)
+
+
+class TableWriter:
+    """Streams rows of one schema to an Arrow IPC file; ``close`` turns it into Parquet.
+
+    After a kill the ``.arrows`` file is still there and ``read_table`` reads every flushed batch of it.
+    A full disk surfaces as OSError from ``add``, ``flush`` or ``close``; what was flushed before stays readable.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, *, rows_per_batch: int = 2_000) -> None:
+        self._path = path.with_suffix(".parquet")
+        self._stream_path = path.with_suffix(".arrows")
+        self._schema = schema
+        self._rows_per_batch = rows_per_batch
+        self._rows: list[Mapping[str, Any]] = []
+        self._file = self._stream_path.open("wb")
+        self._stream = ipc.new_stream(self._file, schema)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= self._rows_per_batch:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._stream.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+        self._file.flush()
+
+    def close(self) -> None:
+        self.flush()
+        self._stream.close()
+        self._file.close()
+        table = _read_stream(self._stream_path)
+        partial = self._path.with_suffix(".parquet.partial")
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(self._path)
+        self._stream_path.unlink()
+
+
+def read_table(folder: Path, name: str) -> pa.Table:
+    """The table ``name`` of a record: the finished Parquet file, else what a killed writer had flushed.
+
+    Raises FileNotFoundError when the record has neither.
+    """
+    finished = folder / f"{name}.parquet"
+    if finished.exists():
+        return pq.read_table(finished)
+    return _read_stream(folder / f"{name}.arrows")
+
+
+def _read_stream(path: Path) -> pa.Table:
+    with path.open("rb") as file:
+        reader = ipc.open_stream(file)
+        batches = []
+        while True:
+            try:
+                batches.append(reader.read_next_batch())
+            except (StopIteration, pa.ArrowInvalid, OSError):  # the end, or the torn batch a kill left behind
+                break
+        return pa.Table.from_batches(batches, schema=reader.schema)

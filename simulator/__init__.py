@@ -1,0 +1,1 @@
+"""Synthetic markets on SimPy."""

@@ -1,0 +1,1 @@
+"""The market simulator: traders with accounts, seeded, in real time against the platform."""
