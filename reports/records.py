@@ -7,7 +7,7 @@ clock, money and prices are micro-dollars, quantities are whole shares.
 |---|---|
 | run.json | run: scenario, seed, command line, versions, machine, topology |
 | operations.parquet | operation a client intended (OPERATIONS) |
-| events.jsonl | thing that happened to the run: phase, fault, role change (a JSON object a line: ``at_ns``, ``event``, ...) |
+| events.jsonl | happening of the run: phase, fault, role change (a JSON object a line: at_ns, event, ...) |
 | metrics.parquet | sample of one metric of one node (METRICS) |
 | feed.parquet | message a feed subscriber received (FEED) |
 | journal, orders, fills, ledger, balances .parquet | row of the primary database's table, read after the drain |

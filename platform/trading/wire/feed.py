@@ -6,7 +6,7 @@ with ``q`` added: the symbol's sequence number, taken from the journal, plus one
 
 | message | fields |
 |---|---|
-| book ``o`` | S symbol, q sequence, e epoch, t time, b, a changed levels [{p, s: new size, 0 = gone}], r true: snapshot |
+| book ``o`` | S symbol, q sequence, e epoch, t time, b, a changed levels [{p, s new size or 0}], r true: snapshot |
 | trade ``t`` | S, q, i trade id, p price, s size, t time |
 | heartbeat ``h`` | q: {symbol: last sequence} |
 | ``success``, ``subscription``, ``error`` | msg; orderbooks, trades; code, msg |
