@@ -11,8 +11,17 @@ clock, money and prices are micro-dollars, quantities are whole shares.
 | metrics.parquet | sample of one metric of one node (METRICS) |
 | feed.parquet | message a feed subscriber received (FEED) |
 | journal, orders, fills, ledger, balances .parquet | row of the primary database's table, read after the drain |
-| engine.json | the live engine after the drain: sequence, state hash, books |
+| engine.json | the live engine after the drain: sequence, state hash, books (its ``GET /state/full``) |
+| feed_books.json | books a feed subscriber had after the drain: {symbol: {"sequence", "bids", "asks"}} |
 | checks.json, verdict.json | result of a check; the judgement |
+
+Keys of run.json that judging reads: ``scenario``, ``seed``, ``started_ns``, ``command_line``, ``commit``, ``dirty``,
+``versions``, ``machine``, ``topology``, ``configuration``; ``objectives`` ([{"objective", "max", "scope"}], see
+reports.gate); ``scheduled_operations`` (how many the load's schedule holds, when known beforehand); ``settle_s``.
+
+Events judging reads: ``phase`` {"phase": prepare|warm_up|measure|heal|drain|check|report, "state": started|ended};
+``fault`` {"fault_id", "kind", "target", "state": planned|injected|undone|failed, "permanent": bool,
+"evidence": {"bit": bool, ...}}; ``role_changed`` {"node", "role", "epoch"}; ``node_started``, ``node_exited`` {"node"}.
 """
 
 from __future__ import annotations
@@ -80,6 +89,79 @@ FEED: Final = pa.schema(
         pa.field("message", pa.string(), nullable=False),  # JSON as received
     ]
 )
+
+
+JOURNAL: Final = pa.schema(
+    [
+        pa.field("sequence", pa.int64(), nullable=False),
+        pa.field("epoch", pa.int64(), nullable=False),
+        pa.field("at_ns", pa.int64(), nullable=False),
+        pa.field("symbol", pa.string()),
+        pa.field("symbol_sequence", pa.int64()),
+        pa.field("command", pa.string(), nullable=False),  # JSON text (wire.journal)
+        pa.field("events", pa.string(), nullable=False),
+    ]
+)
+
+ORDERS: Final = pa.schema(
+    [
+        pa.field("order_id", pa.int64(), nullable=False),
+        pa.field("account_id", pa.int64(), nullable=False),
+        pa.field("client_order_id", pa.string(), nullable=False),
+        pa.field("symbol", pa.string(), nullable=False),
+        pa.field("side", pa.string(), nullable=False),
+        pa.field("order_type", pa.string(), nullable=False),
+        pa.field("time_in_force", pa.string(), nullable=False),
+        pa.field("quantity", pa.int64(), nullable=False),
+        pa.field("limit_price_micros", pa.int64()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("filled_quantity", pa.int64(), nullable=False),
+        pa.field("filled_value_micros", pa.int64(), nullable=False),
+        pa.field("submitted_at_ns", pa.int64(), nullable=False),
+        pa.field("updated_at_ns", pa.int64(), nullable=False),
+        pa.field("sequence", pa.int64(), nullable=False),
+    ]
+)
+
+FILLS: Final = pa.schema(
+    [
+        pa.field("trade_id", pa.int64(), nullable=False),
+        pa.field("side", pa.string(), nullable=False),
+        pa.field("order_id", pa.int64(), nullable=False),
+        pa.field("account_id", pa.int64(), nullable=False),
+        pa.field("symbol", pa.string(), nullable=False),
+        pa.field("price_micros", pa.int64(), nullable=False),
+        pa.field("quantity", pa.int64(), nullable=False),
+        pa.field("liquidity", pa.string(), nullable=False),
+        pa.field("sequence", pa.int64(), nullable=False),
+        pa.field("at_ns", pa.int64(), nullable=False),
+    ]
+)
+
+LEDGER: Final = pa.schema(
+    [
+        pa.field("sequence", pa.int64(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("debit_account_id", pa.int64(), nullable=False),
+        pa.field("debit_bucket", pa.string(), nullable=False),
+        pa.field("credit_account_id", pa.int64(), nullable=False),
+        pa.field("credit_bucket", pa.string(), nullable=False),
+        pa.field("asset", pa.string(), nullable=False),
+        pa.field("amount", pa.int64(), nullable=False),
+    ]
+)
+
+BALANCES: Final = pa.schema(
+    [
+        pa.field("account_id", pa.int64(), nullable=False),
+        pa.field("asset", pa.string(), nullable=False),
+        pa.field("available", pa.int64(), nullable=False),
+        pa.field("reserved", pa.int64(), nullable=False),
+    ]
+)
+
+# The primary database's tables that a record keeps, as they are named there.
+DATABASE_TABLES: Final = {"journal": JOURNAL, "orders": ORDERS, "fills": FILLS, "ledger": LEDGER, "balances": BALANCES}
 
 
 class TableWriter:
