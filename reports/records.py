@@ -46,6 +46,17 @@ class OutcomeKind(StrEnum):
     UNKNOWN = "unknown"
 
 
+def outcome_of(http_status: int | None) -> OutcomeKind:
+    """What an answer's status tells: refusals were not executed; anything else that is no success is unknown."""
+    match http_status:
+        case int() if 200 <= http_status < 300:
+            return OutcomeKind.OK
+        case int() if (400 <= http_status < 500 and http_status != 408) or http_status == 503:
+            return OutcomeKind.FAIL
+        case _:
+            return OutcomeKind.UNKNOWN
+
+
 OPERATIONS: Final = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),  # load | market
