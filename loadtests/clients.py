@@ -1,0 +1,98 @@
+"""One attempt at one request over pooled keep-alive connections: the load's HTTP client, on gevent.
+
+FastHttpSession is not used on purpose: underneath it, geventhttpclient sends a GET or DELETE again on another
+connection when the first one is cut, with any ``max_retries``. A repeated cancel would be a request nobody intended.
+"""
+
+from __future__ import annotations
+
+import socket
+from http.client import responses
+from time import time_ns
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import gevent
+from geventhttpclient.connectionpool import ConnectionPool
+from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
+
+from stack.status import AccountStatus
+
+
+class Answer(NamedTuple):
+    """``status`` is None when no answer came: then ``body`` tells why, and ``refused`` that nothing was sent."""
+
+    status: int | None
+    body: bytes
+    sent_ns: int
+    done_ns: int | None
+    refused: bool = False
+
+    @property
+    def summary(self) -> str:
+        return f"{self.status} {responses.get(self.status, '')}" if self.status else self.body.decode()
+
+
+class ApiClient:
+    """A base URL's connections. ``request`` never raises for what the network or the server does."""
+
+    def __init__(self, url: str, *, connections: int = 512, deadline_s: float = 8.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"{url!r} is no http:// URL")
+        self.url = url.rstrip("/")
+        self._host = parts.netloc
+        self._deadline_s = deadline_s
+        port = parts.port or 80
+        self._pool = _Connections(
+            parts.hostname,
+            port,
+            parts.hostname,
+            port,
+            size=connections,
+            connection_timeout=deadline_s,
+            network_timeout=deadline_s,
+        )
+
+    def request(self, method: str, path: str, account: AccountStatus, body: bytes = b"") -> Answer:
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n"
+            f"APCA-API-KEY-ID: {account.key_id}\r\nAPCA-API-SECRET-KEY: {account.secret_key}\r\n"
+        )
+        if body:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        sent_ns = time_ns()
+        deadline = gevent.Timeout.start_new(self._deadline_s)
+        try:
+            return self._exchange(method, f"{head}\r\n".encode() + body, sent_ns)
+        except gevent.Timeout:
+            return Answer(None, f"no answer within {self._deadline_s:g} s".encode(), sent_ns, None)
+        except ConnectionRefusedError:
+            return Answer(None, b"connection refused", sent_ns, None, refused=True)
+        except (OSError, HTTPParseError) as error:
+            return Answer(None, (str(error) or type(error).__name__).encode(), sent_ns, None)
+        finally:
+            deadline.close()
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _exchange(self, method: str, message: bytes, sent_ns: int) -> Answer:
+        connection = self._pool.get_socket()
+        try:
+            connection.sendall(message)
+        except BaseException:
+            self._pool.release_socket(connection)
+            raise
+        # From here on the response gives the connection back, or closes it when it was not read to its end.
+        response = HTTPSocketPoolResponse(connection, self._pool, method=method)
+        body = response.read()
+        if not response.message_complete:
+            response.release()
+            raise HTTPParseError("connection closed before end of the body")
+        return Answer(response.status_code, body, sent_ns, time_ns())
+
+
+class _Connections(ConnectionPool):
+    def after_connect(self, sock: gevent.socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,53 @@
+"""How a scenario starts the load: Locust in its own process, because importing it patches the importing one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TRADING_DAY = Path(__file__).parent / "profiles" / "trading_day.py"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """``status`` is a stack's status document; ``traders`` should be its number of load accounts.
+
+    ``start_at_ns`` is the epoch time of the schedule's start: leave the process some 4 s to come up (None: as soon
+    as it is up). Rows go to ``operations-load`` in the folder ``record``.
+    """
+
+    status: Path
+    record: Path
+    seed: int
+    rate_per_s: float
+    duration_s: float
+    traders: int
+    start_at_ns: int | None = None
+    max_in_flight: int = 512
+    profile: Path = TRADING_DAY
+
+
+def locust_command(options: LoadOptions, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of a headless measured run.
+
+    It ends by itself, with 0, when every answer is in; with 2 on wrong usage, 1 when it cannot go on. SIGTERM and
+    SIGINT end it early, with a readable record in which operations under way are unknown.
+    """
+    arguments = {
+        "--locustfile": options.profile,
+        "--users": options.traders,
+        "--spawn-rate": options.traders,
+        "--elson-status": options.status,
+        "--elson-record": options.record,
+        "--elson-seed": options.seed,
+        "--elson-rate": options.rate_per_s,
+        "--elson-duration": options.duration_s,
+        "--elson-start-at-ns": options.start_at_ns or 0,
+        "--elson-max-in-flight": options.max_in_flight,
+    }
+    argv = [sys.executable, "-m", "locust", "--headless", "--only-summary"]
+    argv += [part for name, value in arguments.items() for part in (name, str(value))]
+    # Locust reads options from LOCUST_* too; a user's own must not change a measured run.
+    return argv, {name: value for name, value in environment.items() if not name.startswith("LOCUST_")}
