@@ -188,6 +188,8 @@ class TableWriter:
         self._schema = schema
         self._rows_per_batch = rows_per_batch
         self._rows: list[Mapping[str, Any]] = []
+        # The first conversion of a process makes pyarrow import pandas: a second's stop, so better now than mid-run.
+        pa.RecordBatch.from_pylist([], schema=schema)
         self._file = self._stream_path.open("wb")
         self._stream = ipc.new_stream(self._file, schema)
 
