@@ -1,0 +1,305 @@
+"""The embedded stack: the topology as child processes of this one, on this machine, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import aiohttp
+
+from stack.control import ControlServer
+from stack.errors import StackError, StartError, UnresolvedError
+from stack.options import StackOptions
+from stack.ports import PortReserve
+from stack.process import ChildProcess, Identity, Launch
+from stack.registry import ProcessEntry, RegistryEntry, registry_folder, remove_entry, sweep, write_entry
+from stack.roles import RoleWatch
+from stack.startup import Startup
+from stack.status import AccountStatus, InstrumentStatus, NodeStatus, StackStatus
+from stack.supervisor import EventSink, Supervisor
+from stack.topology import Link, Node, Role, Topology, UnknownSelectorError
+from stack.wiring import HOST, Wiring, wire
+
+_STOP_ORDER: Final = (
+    (Role.LOAD, Role.MARKET),
+    (Role.API, Role.FEED),
+    (Role.ENGINE,),
+    (Role.REDIS, Role.TOXIPROXY, Role.POSTGRES),
+)
+_STOP_LIMIT_S: Final = 3.0
+_RESTART_LIMIT_S: Final = 20.0
+
+
+def _ignore(name: str, **fields: object) -> None:
+    pass
+
+
+class EmbeddedStack:
+    """Use it as ``async with EmbeddedStack(topology, options) as stack`` on the main thread's event loop.
+
+    ``on_event(name, **fields)`` is called at once for stack_swept, node_started, node_ready, node_exited,
+    node_restarted, node_given_up, node_not_ready, node_frozen, node_resumed, role_changed and stack_ready.
+    """
+
+    def __init__(self, topology: Topology, options: StackOptions, on_event: EventSink = _ignore) -> None:
+        self.topology = topology
+        self.options = options
+        self.stack_id = secrets.token_hex(4)
+        self.folder = Path(f"/tmp/elson-{self.stack_id}")  # short: the path of a Unix socket ends at 107 bytes
+        self.control = ControlServer(self.folder / "control.sock")
+        self.down_requested = asyncio.Event()
+        self._on_event = on_event
+        self._supervisor = Supervisor(self._event, self._register)
+        self._owner = ProcessEntry.of("owner", Identity.of(os.getpid()) or Identity(os.getpid(), -1))
+        self._ports: PortReserve | None = None
+        self._wiring: Wiring | None = None
+        self._startup: Startup | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._roles: RoleWatch | None = None
+        self._role_task: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> EmbeddedStack:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Everything ready when this returns, or nothing left when it raises (StackError, or what cancelled it)."""
+        began = time.monotonic()
+        try:
+            await self._prepare()
+            assert self._startup is not None
+            await asyncio.wait_for(self._startup.run(), self.options.start_limit_s)
+        except TimeoutError:
+            late = self._supervisor.describe_late(self.options.start_limit_s)
+            await self.stop()
+            raise StartError(late) from None
+        except BaseException:
+            await self.stop()
+            raise
+        self._register()
+        self._event("stack_ready", stack_id=self.stack_id, took_ms=round((time.monotonic() - began) * 1000))
+
+    async def stop(self) -> None:
+        """Ends every process and removes the data folder, however far the start had come. May be called again."""
+        if self._stopping is None:
+            self._stopping = asyncio.get_running_loop().create_task(self._shut_down())
+        try:
+            await asyncio.shield(self._stopping)
+        except asyncio.CancelledError:  # impatient: the hard way, but still to the end
+            self._supervisor.kill_now()
+            await self._stopping
+            raise
+
+    def status(self) -> StackStatus:
+        return StackStatus(
+            stack_id=self.stack_id,
+            owner_pid=os.getpid(),
+            folder=str(self.folder),
+            control=str(self.control.path),
+            toxiproxy=self.toxiproxy_url if self._wiring else "",
+            nodes=[self._node_status(node) for node in self.topology.nodes],
+            links=self._wiring.status() if self._wiring else [],
+            endpoints={"api": self._endpoints(Role.API, "http"), "feed": self._endpoints(Role.FEED, "ws")},
+            accounts=[
+                AccountStatus(account_id=a.account_id, name=a.name, key_id=a.key_id, secret_key=a.secret_key)
+                for a in self.topology.accounts
+            ],
+            instruments=[
+                InstrumentStatus(
+                    symbol=i.symbol, tick_micros=i.tick_micros, reference_price_micros=i.reference_price_micros
+                )
+                for i in self.topology.instruments
+            ],
+        )
+
+    @property
+    def wiring(self) -> Wiring:
+        """Addresses of nodes and links, known once the start began."""
+        if self._wiring is None:
+            raise StackError("the stack is not started")
+        return self._wiring
+
+    @property
+    def toxiproxy_url(self) -> str:
+        return f"http://{self.wiring.address('toxiproxy:1')}"
+
+    def postgres_dsn(self, name: str = "postgres:primary") -> str:
+        """Straight to that server, past any proxy."""
+        if self._startup is None:
+            raise StackError("the stack is not started")
+        return self._startup.pair.dsn(self.wiring.address(name))
+
+    def base_url(self, name: str) -> str:
+        """Straight to the HTTP server of an engine, api or feed."""
+        return f"http://{self.wiring.address(name)}"
+
+    def link_url(self, client: str, server: str) -> str:
+        """Where the node ``client`` reaches ``server`` over HTTP: through the link's proxy if it has one."""
+        for link in self.topology.links:
+            if (link.client.name, link.server.name) == (client, server):
+                return f"http://{self.wiring.listen(link)}"
+        raise UnknownSelectorError(f"no link {client}->{server}")
+
+    def node(self, name: str) -> NodeStatus:
+        """Raises UnknownSelectorError."""
+        return self._node_status(self._find(name))
+
+    async def resolve(self, selector: str) -> list[Node]:
+        """The nodes a selector means now: a role (``api``), a node (``api:2``), or ``engine:active|standby``.
+
+        Raises UnknownSelectorError for one that can never match, UnresolvedError when no engine answers in that role.
+        """
+        role, _, instance = selector.partition(":")
+        if role == Role.ENGINE and instance in ("active", "standby"):
+            found = set(await self._roles.with_role(instance)) if self._roles else set()
+            if not found:
+                raise UnresolvedError(f"no engine is {instance} at this moment")
+        else:
+            found = {node.name for node in self.topology.nodes if selector in (node.role.value, node.name)}
+            if not found:
+                known = ", ".join(node.name for node in self.topology.nodes)
+                raise UnknownSelectorError(f"no node is called {selector!r}; there are {known}, engine:active|standby")
+        return [node for node in self.topology.nodes if node.name in found]
+
+    async def resolve_links(self, selector: str) -> list[Link]:
+        """The links from one selector's nodes to another's, as in ``engine:active->postgres``. Raises likewise."""
+        client, arrow, server = (part.strip() for part in selector.partition("->"))
+        if not arrow:
+            raise UnknownSelectorError(f"{selector!r} is no link: expected CLIENT->SERVER, as in engine->postgres")
+        clients, servers = await self.resolve(client), await self.resolve(server)
+        found = [link for link in self.topology.links if link.client in clients and link.server in servers]
+        if not found:
+            raise UnknownSelectorError(f"no link matches {selector!r}")
+        return found
+
+    async def freeze(self, name: str) -> None:
+        """SIGSTOP to the node's process and everything it forked."""
+        self._supervisor.freeze(self._find(name).name)
+
+    async def resume(self, name: str) -> None:
+        self._supervisor.resume(self._find(name).name)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL; the node stays down until ``restart``."""
+        await self._supervisor.kill(self._find(name).name)
+
+    async def terminate(self, name: str, within_s: float = _STOP_LIMIT_S) -> int:
+        """An orderly end (SIGTERM), hard after ``within_s``; the node stays down. Returns the exit code."""
+        return await self._supervisor.terminate(self._find(name).name, within_s)
+
+    async def restart(self, name: str, within_s: float = _RESTART_LIMIT_S) -> None:
+        """Ends the node if it runs, starts it, and returns when it is ready. Raises StartError."""
+        await self._supervisor.restart(self._find(name).name, within_s)
+
+    async def start_program(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> ChildProcess:
+        """Runs a program as the node ``name`` (market or load), its log and end like any node's.
+
+        ``env`` is added to this process's environment. Await ``wait()`` of what is returned for its exit code.
+        """
+        node = self._find(name)
+        log = self.options.log_folder / f"{name}.log"
+        launch = Launch(tuple(argv), {**os.environ, **env}, log, cwd=Path.cwd(), guarded=True)
+        await self._supervisor.start(node, launch)
+        process = self._supervisor.process(name)
+        assert process is not None
+        return process
+
+    async def _prepare(self) -> None:
+        if removed := sweep():
+            self._event("stack_swept", removed=removed)
+        self.folder.mkdir(mode=0o700)
+        if os.getuid() == 0:
+            self.folder.chmod(0o711)  # PostgreSQL runs as nobody: it may pass through, not look around
+        self._register()
+        self.options.log_folder.mkdir(parents=True, exist_ok=True)
+        self._ports = PortReserve(registry_folder() / "ports")
+        self._wiring = wire(self.topology, self._ports.take, self.options.ports)
+        self._session = aiohttp.ClientSession()
+        engines = {n.name: self.base_url(n.name) for n in self.topology.nodes if n.role is Role.ENGINE}
+        self._roles = RoleWatch(self._session, engines, self._event)
+        self._startup = Startup(
+            topology=self.topology,
+            wiring=self._wiring,
+            options=self.options,
+            folder=self.folder,
+            supervisor=self._supervisor,
+            session=self._session,
+        )
+        self.control.handlers["status"] = self._answer_status
+        self.control.handlers["down"] = self._answer_down
+        await self.control.start()
+        if Role.ENGINE in self.options.roles:
+            self._role_task = asyncio.get_running_loop().create_task(self._roles.run())
+
+    async def _shut_down(self) -> None:
+        if self._role_task:
+            self._role_task.cancel()
+        await self._supervisor.stop(_STOP_ORDER, _STOP_LIMIT_S)
+        await self.control.stop()
+        if self._session:
+            await self._session.close()
+        if self._ports:
+            self._ports.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_entry(self.stack_id)
+
+    async def _answer_status(self) -> dict[str, Any]:
+        return {"status": self.status().model_dump(mode="json", by_alias=True)}
+
+    async def _answer_down(self) -> dict[str, Any]:
+        self.down_requested.set()
+        return {}
+
+    def _event(self, name: str, **fields: object) -> None:
+        if name == "node_exited" and self._roles:
+            self._roles.forget(str(fields["node"]))
+        self._on_event(name, **fields)
+
+    def _register(self) -> None:
+        processes = self._supervisor.processes()
+        entries = [ProcessEntry.of(name, process.identity) for name, process in processes.items()]
+        entry = RegistryEntry(owner=self._owner, folder=self.folder, processes=entries, status=self.status())
+        write_entry(entry)
+
+    def _find(self, name: str) -> Node:
+        for node in self.topology.nodes:
+            if node.name == name:
+                return node
+        raise UnknownSelectorError(f"no node is called {name!r}")
+
+    def _node_status(self, node: Node) -> NodeStatus:
+        process, state = self._supervisor.process(node.name), self._supervisor.state(node.name)
+        return NodeStatus(
+            name=node.name,
+            role=self._role(node),
+            pid=process.pid if process and process.running else None,
+            host=HOST,
+            port=self._wiring.ports.get(node.name) if self._wiring else None,
+            state=state.value,
+        )
+
+    def _role(self, node: Node) -> str:
+        match node.role:
+            case Role.ENGINE:
+                return (self._roles and self._roles.role(node.name)) or node.role.value
+            case Role.POSTGRES:
+                return node.instance
+            case _:
+                return node.role.value
+
+    def _endpoints(self, role: Role, scheme: str) -> list[str]:
+        nodes = [node for node in self.topology.nodes if node.role is role and self._wiring]
+        return [f"{scheme}://{self.wiring.address(node)}" for node in nodes]

@@ -1,0 +1,30 @@
+"""What can be chosen about an embedded stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stack.programs import PROGRAMS
+from stack.topology import Role
+
+# Market and load are started by the run, through start_program.
+EMBEDDED_ROLES: Final = frozenset({Role.POSTGRES, Role.REDIS, Role.TOXIPROXY, Role.ENGINE, Role.API, Role.FEED})
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """``log_folder`` gets ``<node>.log`` files; ``roles`` are started by ``start``; ``ports`` fixes some nodes' ports.
+
+    ``programs`` are the command lines of the platform's processes; an engine among the roles brings the migration
+    and the seeding with it.
+    """
+
+    log_folder: Path
+    roles: frozenset[Role] = EMBEDDED_ROLES
+    ports: Mapping[str, int] = field(default_factory=dict)
+    programs: Mapping[Role, tuple[str, ...]] = field(default_factory=lambda: PROGRAMS)
+    start_limit_s: float = 60.0
+    lease_ttl_ms: int = 500

@@ -1,0 +1,82 @@
+"""The platform's own processes: their command lines, and the environment that gives each the addresses of its links."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stack.postgres import PostgresPair
+from stack.process import Launch
+from stack.topology import Node, Role, Topology
+from stack.wiring import HOST, Wiring
+
+PROGRAMS: Final[Mapping[Role, tuple[str, ...]]] = {
+    Role.ENGINE: (sys.executable, "-m", "trading.engine"),
+    Role.API: (sys.executable, "-m", "trading.api"),
+    Role.FEED: (sys.executable, "-m", "trading.feed"),
+}
+MIGRATE: Final = (sys.executable, "-m", "trading.infra.migrate")
+SEED: Final = (sys.executable, "-m", "trading.infra.seeding")
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Launches for one stack; ``key_pepper`` is the secret of its keyed hashes of API secrets."""
+
+    topology: Topology
+    wiring: Wiring
+    postgres: PostgresPair
+    log_folder: Path
+    lease_ttl_ms: int
+    key_pepper: str = field(repr=False)
+
+    def node(self, node: Node, argv: tuple[str, ...]) -> Launch:
+        """An engine, api or feed, which reaches its servers through its own links."""
+        links = {role: self.wiring.servers(node, role) for role in (Role.POSTGRES, Role.REDIS, Role.ENGINE)}
+        own = {"ELSON_NODE": node.name, "ELSON_HOST": HOST, "ELSON_PORT": str(self.wiring.ports[node.name])}
+        return Launch(argv, {**os.environ, **self._settings(links), **own}, self._log(node.name), cwd=Path.cwd())
+
+    def one_shot(self, name: str, argv: tuple[str, ...]) -> Launch:
+        """Preparations such as migrating and seeding, which reach every server directly."""
+        direct = {
+            role: [self.wiring.address(node) for node in self.topology.nodes if node.role is role]
+            for role in (Role.REDIS, Role.ENGINE)
+        }
+        direct[Role.POSTGRES] = [self.wiring.address("postgres:primary")]
+        env = {**os.environ, **self._settings(direct), "ELSON_NODE": name}
+        return Launch(argv, env, self._log(name), cwd=Path.cwd())
+
+    def write_seed(self, path: Path) -> None:
+        """The instruments and accounts with their secrets, readable by this user only."""
+        accounts = [
+            {
+                "account_id": account.account_id,
+                "name": account.name,
+                "key_id": account.key_id,
+                "secret_key": account.secret_key,
+                "cash_micros": account.cash_micros,
+                "shares": account.shares,
+            }
+            for account in self.topology.accounts
+        ]
+        instruments = [{"symbol": i.symbol, "tick_micros": i.tick_micros} for i in self.topology.instruments]
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump({"instruments": instruments, "accounts": accounts}, file)
+
+    def _settings(self, servers: Mapping[Role, list[str]]) -> dict[str, str]:
+        settings = {"ELSON_LEASE_TTL_MS": str(self.lease_ttl_ms), "ELSON_KEY_PEPPER": self.key_pepper}
+        for address in servers[Role.POSTGRES][:1]:
+            settings["ELSON_POSTGRES_DSN"] = self.postgres.dsn(address)
+        for address in servers[Role.REDIS][:1]:
+            settings["ELSON_REDIS_URL"] = f"redis://{address}/0"
+        if servers[Role.ENGINE]:
+            settings["ELSON_ENGINE_URLS"] = ",".join(f"http://{address}" for address in servers[Role.ENGINE])
+        return settings
+
+    def _log(self, name: str) -> Path:
+        return self.log_folder / f"{name}.log"
