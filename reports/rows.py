@@ -79,8 +79,9 @@ class FeedMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol's levels, best first: (price in micro-dollars, shares)."""
+    """One symbol's levels, best first: (price in micro-dollars, shares), and the sequence number they belong to."""
 
+    sequence: int | None = None
     bids: list[tuple[int, int]]
     asks: list[tuple[int, int]]
 

@@ -1,0 +1,185 @@
+"""Whether a run may be judged at all: it first judges itself, and an invalid run neither passes nor fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from reports.latency import measured_operations
+from reports.record import MissingPartError, Record
+from reports.records import OutcomeKind
+from reports.rows import Operation
+from reports.timeline import NS_PER_MS, NS_PER_S, Fault, faults, measured, phases
+
+MAX_LATENESS_MS: Final = 50.0
+MAX_LATE_SHARE: Final = 0.01
+MAX_RATE_SHORTFALL: Final = 0.02
+REQUIRED_PHASES: Final = ("prepare", "warm_up", "measure", "heal", "drain")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing a run must be able to say of itself; ``reasons`` are empty when it can."""
+
+    name: str
+    title: str
+    summary: str
+    reasons: list[str]
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """How the load generator kept its schedule within the measured phase. Rates count operations of every kind."""
+
+    intended: int
+    sent: int
+    seconds: float
+    late_share: float
+    lateness_p99_ms: float
+
+    @property
+    def rate_offered_per_s(self) -> float:
+        return self.intended / self.seconds
+
+    @property
+    def rate_achieved_per_s(self) -> float:
+        return self.sent / self.seconds
+
+
+def judge_validity(record: Record) -> list[Finding]:
+    """Every finding, also the good ones, in the order in which they are reported."""
+    return [_found(record, *judgement) for judgement in _JUDGEMENTS]
+
+
+def schedule_kept(record: Record) -> Schedule:
+    """Raises MissingPartError when the record has no measured phase or nothing was intended in it."""
+    start_ns, end_ns = measured(record)
+    operations = measured_operations(record)
+    if not operations or end_ns <= start_ns:
+        raise MissingPartError("the load intended no operation within the measured phase")
+    sent = [operation for operation in operations if operation.sent_ns is not None and operation.sent_ns < end_ns]
+    lateness = np.array([_lateness_ms(operation, end_ns) for operation in operations])
+    return Schedule(
+        intended=len(operations),
+        sent=len(sent),
+        seconds=(end_ns - start_ns) / NS_PER_S,
+        late_share=float((lateness > MAX_LATENESS_MS).mean()),
+        lateness_p99_ms=float(np.percentile(lateness, 99, method="inverted_cdf")),
+    )
+
+
+def _found(record: Record, name: str, title: str, judge: Callable[[Record], tuple[str, list[str]]]) -> Finding:
+    try:
+        summary, reasons = judge(record)
+    except MissingPartError as error:
+        summary, reasons = str(error), [f"{title}: {error}"]
+    return Finding(name=name, title=title, summary=summary, reasons=reasons)
+
+
+def _record_complete(record: Record) -> tuple[str, list[str]]:
+    missing = record.missing()
+    return ("; ".join(missing) or "every part is there"), [f"the record is incomplete: {gap}" for gap in missing]
+
+
+def _phases_ran(record: Record) -> tuple[str, list[str]]:
+    spans = {span.name: span for span in phases(record.events)}
+    reasons = [f"the phase {name} never started" for name in REQUIRED_PHASES if name not in spans]
+    reasons += [f"the phase {name} never ended" for name, span in spans.items() if _unfinished(name, span.end_ns)]
+    return f"{len(spans)} phases: {', '.join(spans)}", reasons
+
+
+def _unfinished(name: str, end_ns: int | None) -> bool:
+    return name in REQUIRED_PHASES and end_ns is None
+
+
+def _warm_up_reached(record: Record) -> tuple[str, list[str]]:
+    start_ns, _ = measured(record)
+    warm = sum(
+        1
+        for o in record.operations
+        if o.kind == "place" and o.outcome is OutcomeKind.OK and o.done_ns is not None and o.done_ns < start_ns
+    )
+    told = [event for event in record.events if event.event == "warm_up" and event.details.get("reached") is False]
+    reasons = [f"warm-up was not reached: {event.text('why')}" for event in told]
+    if not warm:
+        reasons.append("warm-up was not reached: no order was acknowledged before the measured phase")
+    return f"{warm:,} orders acknowledged before the measured phase", reasons
+
+
+def _schedule_was_kept(record: Record) -> tuple[str, list[str]]:
+    kept = schedule_kept(record)
+    reasons = []
+    if kept.sent < (1 - MAX_RATE_SHORTFALL) * kept.intended:
+        reasons.append(
+            f"the load generator sent {kept.rate_achieved_per_s:.1f} operations/s of {kept.rate_offered_per_s:.1f}"
+            f" intended ({kept.intended - kept.sent:,} were never sent in time; allowed are {MAX_RATE_SHORTFALL:.0%})"
+        )
+    if kept.late_share > MAX_LATE_SHARE:
+        reasons.append(
+            f"the load generator sent {kept.late_share:.1%} of its operations more than {MAX_LATENESS_MS:.0f} ms late"
+            f" (p99 {kept.lateness_p99_ms:.1f} ms; allowed are {MAX_LATE_SHARE:.0%})"
+        )
+    summary = (
+        f"{kept.sent:,} of {kept.intended:,} operations sent, p99 {kept.lateness_p99_ms:.1f} ms after their intended"
+        f" start, {kept.late_share:.2%} more than {MAX_LATENESS_MS:.0f} ms late"
+    )
+    return summary, reasons
+
+
+def _nothing_was_left_out(record: Record) -> tuple[str, list[str]]:
+    """A generator that died leaves no rows of what it still intended: its silence must show, too."""
+    start_ns, end_ns = measured(record)
+    intended = sorted(operation.intended_ns for operation in measured_operations(record))
+    if not intended:
+        raise MissingPartError("the load intended no operation within the measured phase")
+    reasons = []
+    scheduled, recorded = (
+        record.run.get("scheduled_operations"),
+        sum(1 for o in record.operations if o.source == "load"),
+    )
+    if isinstance(scheduled, int) and recorded < (1 - MAX_RATE_SHORTFALL) * scheduled:
+        reasons.append(f"the load's schedule holds {scheduled:,} operations, the record {recorded:,} of them")
+    gaps = np.diff(np.array([start_ns, *intended, end_ns])) / NS_PER_S
+    usual_s = (end_ns - start_ns) / NS_PER_S / len(intended)
+    inner, last = float(gaps[:-1].max()), float(gaps[-1])
+    if inner > max(1.0, 20 * usual_s):
+        reasons.append(f"the load generator intended nothing for {inner:.1f} s (usually every {1000 * usual_s:.1f} ms)")
+    if last > max(5.0, 20 * usual_s):
+        reasons.append(f"the load generator stopped {last:.1f} s before the measured phase ended")
+    return f"{len(intended):,} operations intended, never more than {inner:.2f} s apart", reasons
+
+
+def _faults_bit(record: Record) -> tuple[str, list[str]]:
+    found = faults(record.events)
+    reasons = [reason for fault in found for reason in _fault_reasons(fault)]
+    bit = sum(fault.bit for fault in found)
+    return f"{bit} of {len(found)} faults had their effect measured" if found else "no fault was planned", reasons
+
+
+def _fault_reasons(fault: Fault) -> list[str]:
+    name = f"fault {fault.fault_id} ({fault.label})"
+    if fault.injected_ns is None:
+        return [f"{name} was never injected{': ' + fault.error if fault.error else ''}"]
+    reasons = []
+    if fault.undone_ns is None and not fault.permanent:
+        reasons.append(f"{name} was never undone{': ' + fault.error if fault.error else ''}")
+    if not fault.bit:
+        why = fault.evidence.get("summary") or "its evidence does not say that it had an effect"
+        reasons.append(f"{name} did not bite: {why}")
+    return reasons
+
+
+def _lateness_ms(operation: Operation, end_ns: int) -> float:
+    """An operation that was never sent is late by all the time that was left."""
+    return ((operation.sent_ns or end_ns) - operation.intended_ns) / NS_PER_MS
+
+
+_JUDGEMENTS: Final = (
+    ("record", "The record is complete", _record_complete),
+    ("phases", "Every phase ran", _phases_ran),
+    ("warm_up", "The warm-up was reached", _warm_up_reached),
+    ("schedule", "The load generator kept its schedule", _schedule_was_kept),
+    ("offered", "The load generator offered all it had scheduled", _nothing_was_left_out),
+    ("faults", "Every fault bit", _faults_bit),
+)

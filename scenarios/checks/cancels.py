@@ -1,0 +1,72 @@
+"""A canceled order stays canceled: what was acknowledged as canceled is over, and nothing fills after a cancel."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from reports.record import Record
+from reports.records import OutcomeKind
+from reports.rows import Operation
+from scenarios.checks.acknowledged import Key
+from scenarios.checks.check import CannotTellError, Check, Evidence, Findings
+from trading.core.events import OrderCanceled, Traded
+from trading.core.orders import OPEN_STATUSES
+from trading.wire.orders import OrderView, order_uuid
+
+
+def examine(record: Record) -> Findings:
+    canceled, after = _fills_after_cancel(record)
+    acknowledged = [o for o in record.operations if o.kind == "cancel" and o.outcome is OutcomeKind.OK]
+    if not canceled and not acknowledged:
+        raise CannotTellError("the record holds no canceled order")
+    violations = after + _still_alive(record, acknowledged)
+    return Findings(
+        f"{len(canceled):,} orders canceled, {len(acknowledged):,} cancels acknowledged to clients: "
+        f"{len(violations):,} traded or stayed open afterwards",
+        violations,
+        {"canceled": len(canceled)},
+    )
+
+
+def _fills_after_cancel(record: Record) -> tuple[dict[int, int], list[Evidence]]:
+    """Orders with the sequence that canceled them, and trades of theirs that came later in the journal."""
+    canceled: dict[int, int] = {}
+    violations = []
+    for entry in record.journal:
+        for event in entry.events:
+            if isinstance(event, OrderCanceled):
+                canceled[event.order_id] = entry.sequence
+            elif isinstance(event, Traded):
+                violations += [
+                    _evidence(order_id, f"canceled at sequence {canceled[order_id]}, traded at {entry.sequence}")
+                    for order_id in (event.maker_order_id, event.taker_order_id)
+                    if order_id in canceled
+                ]
+    return canceled, violations
+
+
+def _still_alive(record: Record, acknowledged: list[Operation]) -> list[Evidence]:
+    orders: dict[Key, OrderView] = {(order.account_id, order.client_order_id): order for order in record.orders}
+    by_public_id = {order_uuid(order.order_id): order for order in record.orders}
+    last_fill_ns: dict[int, int] = defaultdict(int)
+    for fill in record.fills:
+        last_fill_ns[fill.order_id] = max(last_fill_ns[fill.order_id], fill.at_ns)
+    violations = []
+    for operation in acknowledged:
+        order = by_public_id.get(operation.order_id or "") or orders.get(
+            (operation.account_id, operation.client_order_id)
+        )
+        if order is None:
+            violations.append(_evidence(operation.client_order_id, "its cancel was acknowledged, and it is not there"))
+        elif order.status in OPEN_STATUSES:
+            violations.append(_evidence(order.order_id, f"its cancel was acknowledged, and it is {order.status}"))
+        elif operation.done_ns is not None and last_fill_ns[order.order_id] > operation.done_ns:
+            violations.append(_evidence(order.order_id, "it was filled after its cancel had been acknowledged"))
+    return violations
+
+
+def _evidence(order: int | str | None, problem: str) -> Evidence:
+    return {"order": order, "problem": problem}
+
+
+CHECK = Check("canceled_orders", "Nothing is filled after its cancel", examine)

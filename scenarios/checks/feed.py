@@ -1,0 +1,157 @@
+"""The feed has no gap, and the book built from it is the engine's book."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reports.record import MissingPartError, Record
+from reports.rows import Book, FeedMessage
+from scenarios.checks.check import Check, Evidence, Findings, present
+from trading.wire.feed import BookBuilder, FeedGapError
+
+BOOK = "o"
+
+
+def examine_gaps(record: Record) -> Findings:
+    """Per symbol every number once and in order; after each connection a snapshot comes first."""
+    sessions = list(_sessions(_book_messages(record)))
+    violations: list[Evidence] = []
+    last: dict[str, int] = {}
+    count = 0
+    for session in sessions:
+        seen: set[str] = set()
+        for message in session:
+            symbol, sequence, snapshot = message.symbol or "", message.sequence or 0, _is_snapshot(message)
+            count += 1
+            problem = _gap(last.get(symbol), sequence, snapshot=snapshot, first=symbol not in seen)
+            if problem:
+                violations.append({"symbol": symbol, "received_ns": message.received_ns, "problem": problem})
+            seen.add(symbol)
+            last[symbol] = sequence
+    summary = f"{count:,} book messages of {len(last)} symbols in {len(sessions)} connections: {len(violations):,} gaps"
+    return Findings(summary, violations, {"feed_messages": count, "feed_gaps": len(violations)})
+
+
+def examine_book(record: Record) -> Findings:
+    """The book at the end of the feed, level by level, and its sequence number are the engine's."""
+    books, violations = _built_books(_book_messages(record))
+    for symbol in sorted(record.engine.symbols):
+        live, sequence = record.engine.books.get(symbol), record.engine.symbols[symbol]
+        built = books.get(symbol)
+        if built is None:
+            violations.append(_row(symbol, "the feed never carried it"))
+        elif live is None:
+            violations.append(_row(symbol, "the engine gives no book of it"))
+        else:
+            violations += _unequal(symbol, built, Book(sequence=sequence, bids=live.bids, asks=live.asks))
+    for symbol, kept in (record.feed_books or {}).items():
+        if symbol in books and kept.sequence == books[symbol].sequence:
+            violations += _unequal(symbol, kept, books[symbol])
+    levels = sum(len(book.bids) + len(book.asks) for book in books.values())
+    summary = (
+        f"{len(books)} books of {levels:,} levels built from the feed: {len(violations):,} differences to the engine"
+    )
+    return Findings(summary, violations)
+
+
+def _book_messages(record: Record) -> Sequence[FeedMessage]:
+    messages = present(record.feed, "feed message")
+    present([message for message in messages if message.kind == BOOK], "book message from the feed")
+    return messages
+
+
+def _sessions(messages: Sequence[FeedMessage]) -> Iterator[list[FeedMessage]]:
+    """Book messages, grouped by connection: a server greets each one with ``success: connected``."""
+    session: list[FeedMessage] = []
+    for message in messages:
+        if message.kind == BOOK:
+            session.append(message)
+        elif _begins_connection(message) and session:
+            yield session
+            session = []
+    if session:
+        yield session
+
+
+def _begins_connection(message: FeedMessage) -> bool:
+    return message.kind in ("connected", "disconnected") or (
+        message.kind == "success" and _decoded(message).get("msg") == "connected"
+    )
+
+
+def _gap(last: int | None, sequence: int, *, snapshot: bool, first: bool) -> str | None:
+    if first:
+        if not snapshot:
+            return f"a connection began with the change {sequence} instead of a snapshot"
+        return None if last is None or sequence >= last else f"a snapshot went back from {last} to {sequence}"
+    if last is not None and snapshot and sequence == last:
+        return None
+    return None if last is not None and sequence == last + 1 else f"{sequence} followed {last}"
+
+
+def _built_books(messages: Sequence[FeedMessage]) -> tuple[dict[str, Book], list[Evidence]]:
+    builders: dict[str, BookBuilder] = {}
+    problems: dict[str, str] = {}
+    for message in messages:
+        if message.kind != BOOK:
+            continue
+        symbol = message.symbol or ""
+        body = _decoded(message)
+        try:
+            builders.setdefault(symbol, BookBuilder(symbol)).apply(body)
+            if body.get("r"):
+                problems.pop(symbol, None)
+        except FeedGapError as error:
+            problems[symbol] = str(error)
+        except (KeyError, TypeError) as error:
+            problems[symbol] = f"a book message cannot be read: {error!r}"
+    books = {symbol: _book(builder) for symbol, builder in builders.items()}
+    return books, [_row(symbol, problem) for symbol, problem in problems.items()]
+
+
+def _book(builder: BookBuilder) -> Book:
+    return Book(
+        sequence=builder.sequence,
+        bids=sorted(builder.bids.items(), reverse=True),
+        asks=sorted(builder.asks.items()),
+    )
+
+
+def _unequal(symbol: str, built: Book, live: Book) -> list[Evidence]:
+    violations = []
+    if built.sequence != live.sequence:
+        violations.append(_row(symbol, f"the feed ended at sequence {built.sequence}, the engine at {live.sequence}"))
+    for side, ours, theirs in (("bids", built.bids, live.bids), ("asks", built.asks, live.asks)):
+        levels: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+        for place, book in enumerate((ours, theirs)):
+            for price_micros, shares in book:
+                levels[price_micros][place] = shares
+        violations += [
+            _row(symbol, f"{side} at {price_micros / 1e6:.6f}: feed {shares[0]} shares, engine {shares[1]}")
+            for price_micros, shares in sorted(levels.items())
+            if shares[0] != shares[1]
+        ]
+    return violations
+
+
+def _is_snapshot(message: FeedMessage) -> bool:
+    return bool(_decoded(message).get("r"))
+
+
+def _decoded(message: FeedMessage) -> dict[str, Any]:
+    try:
+        body = json.loads(message.message)
+    except ValueError as error:
+        raise MissingPartError(f"feed holds a message that is no JSON: {error}") from error
+    return body if isinstance(body, dict) else {}
+
+
+def _row(symbol: str, problem: str) -> Evidence:
+    return {"symbol": symbol, "problem": problem}
+
+
+GAPS_CHECK = Check("feed_gaps", "The feed has no gap", examine_gaps)
+BOOK_CHECK = Check("feed_book", "The book built from the feed is the engine's book", examine_book)

@@ -1,0 +1,91 @@
+"""Fills add up: per order to what the order says, per trade to two sides that agree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from reports.record import Record
+from reports.rows import Fill
+from scenarios.checks.check import Check, Evidence, Findings, present
+from trading.core.orders import OrderId, OrderStatus, Side
+from trading.wire.orders import OrderView
+
+
+def examine_orders(record: Record) -> Findings:
+    """Filled quantity and value of every order are the sums of its fills, within its quantity and its limit."""
+    orders = present(record.orders, "order in the orders table")
+    fills: dict[int, list[Fill]] = defaultdict(list)
+    for fill in record.fills:
+        fills[fill.order_id].append(fill)
+    violations = [_row(order, problem) for order in orders for problem in _order_problems(order, fills[order.order_id])]
+    known = {order.order_id for order in orders}
+    violations += [
+        {"order_id": order_id, "problem": f"{len(rows)} fills of an order that does not exist"}
+        for order_id, rows in fills.items()
+        if order_id not in known
+    ]
+    summary = f"{len(orders):,} orders against {len(record.fills):,} fills: {len(violations):,} do not add up"
+    return Findings(summary, violations)
+
+
+def examine_trades(record: Record) -> Findings:
+    """Both sides of every trade name the same symbol, price and quantity, and belong to the orders they name."""
+    sides: dict[int, list[Fill]] = defaultdict(list)
+    for fill in present(record.fills, "fill"):
+        sides[fill.trade_id].append(fill)
+    orders = {order.order_id: order for order in record.orders}
+    violations = [
+        {"trade_id": trade_id, "problem": problem}
+        for trade_id, fills in sorted(sides.items())
+        for problem in _trade_problems(fills, orders)
+    ]
+    return Findings(f"{len(sides):,} trades: {len(violations):,} disagree between their sides", violations)
+
+
+def _order_problems(order: OrderView, fills: list[Fill]) -> list[str]:
+    quantity = sum(fill.quantity for fill in fills)
+    value = sum(fill.quantity * fill.price_micros for fill in fills)
+    problems = []
+    if order.filled_quantity != quantity:
+        problems.append(f"filled {order.filled_quantity} shares, its fills make {quantity}")
+    if order.filled_value_micros != value:
+        problems.append(f"filled for {order.filled_value_micros} micro-dollars, its fills make {value}")
+    if quantity > order.quantity:
+        problems.append(f"filled {quantity} of {order.quantity} shares")
+    if (order.status is OrderStatus.FILLED) != (quantity == order.quantity):
+        problems.append(f"is {order.status} with {quantity} of {order.quantity} shares filled")
+    if any(_beyond_limit(order, fill) for fill in fills):
+        problems.append("was filled at a price beyond its limit")
+    return problems
+
+
+def _beyond_limit(order: OrderView, fill: Fill) -> bool:
+    if order.limit_price_micros is None:
+        return False
+    if order.side is Side.BUY:
+        return fill.price_micros > order.limit_price_micros
+    return fill.price_micros < order.limit_price_micros
+
+
+def _trade_problems(fills: list[Fill], orders: Mapping[OrderId, OrderView]) -> list[str]:
+    if sorted(fill.side for fill in fills) != ["buy", "sell"]:
+        return [f"has the sides {[fill.side for fill in fills]}"]
+    problems = []
+    if sorted(fill.liquidity for fill in fills) != ["maker", "taker"]:
+        problems.append(f"has the liquidity {[fill.liquidity for fill in fills]}")
+    if len({(fill.symbol, fill.price_micros, fill.quantity, fill.sequence) for fill in fills}) != 1:
+        problems.append("its sides differ in symbol, price, quantity or sequence")
+    for fill in fills:
+        order = orders.get(OrderId(fill.order_id))
+        if order and (order.side, order.symbol, order.account_id) != (fill.side, fill.symbol, fill.account_id):
+            problems.append(f"its {fill.side} side is not the order {fill.order_id} it names")
+    return problems
+
+
+def _row(order: OrderView, problem: str) -> Evidence:
+    return {"order_id": order.order_id, "client_order_id": order.client_order_id, "problem": problem}
+
+
+ORDERS_CHECK = Check("fills_add_up", "Filled quantity and value are the sum of fills", examine_orders)
+TRADES_CHECK = Check("trades_agree", "Both sides of every trade agree", examine_trades)

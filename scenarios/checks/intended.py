@@ -1,0 +1,52 @@
+"""No order exists that nobody sent, or that was definitely refused."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+from reports.record import Record
+from reports.records import OutcomeKind
+from reports.rows import Operation
+from scenarios.checks.acknowledged import Key, intended_values, stored_values
+from scenarios.checks.check import Check, Evidence, Findings, differences, present
+from trading.wire.orders import OrderView
+
+
+def examine(record: Record) -> Findings:
+    sent: dict[Key, list[Operation]] = defaultdict(list)
+    for operation in present([o for o in record.operations if o.kind == "place"], "operation that places an order"):
+        sent[operation.account_id, operation.client_order_id].append(operation)
+    orders = present(record.orders, "order in the orders table")
+    violations = [
+        _evidence(order, problem)
+        for order in orders
+        if (problem := _problem(order, sent.get((order.account_id, order.client_order_id), [])))
+    ]
+    return Findings(
+        f"{len(violations):,} of {len(orders):,} orders were not asked for like this by anybody",
+        violations,
+        {"unasked": len(violations)},
+    )
+
+
+def _problem(order: OrderView, operations: list[Operation]) -> str | None:
+    if not any(operation.sent_ns is not None for operation in operations):
+        return "nobody sent it"
+    if all(operation.outcome is OutcomeKind.FAIL for operation in operations):
+        return f"it was refused (HTTP {operations[-1].http_status}) and exists all the same"
+    wrong = [differences(intended_values(operation), stored_values(order)) for operation in operations]
+    return f"it was sent with other values: {json.dumps(wrong[0])}" if all(wrong) else None
+
+
+def _evidence(order: OrderView, problem: str) -> Evidence:
+    return {
+        "order_id": order.order_id,
+        "account_id": order.account_id,
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "problem": problem,
+    }
+
+
+CHECK = Check("intended_orders", "No order exists that nobody sent", examine)
