@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    TIMESTAMP,
     BigInteger,
     CheckConstraint,
     Column,
@@ -39,7 +40,7 @@ leader_lease = Table(
     Column("id", SmallInteger, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
     Column("holder", Text, nullable=False),
-    Column("expires_at_ns", BigInteger, nullable=False),
+    Column("expires_at", TIMESTAMP(timezone=True), nullable=False),
 )
 
 journal = Table(
@@ -98,6 +99,7 @@ fills = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("at_ns", BigInteger, nullable=False),
 )
+Index("ix_fills_account_id", fills.c.account_id, fills.c.symbol)
 
 # One row a posting: the amount leaves the debit side and arrives at the credit side. Account 0 is the outside.
 ledger = Table(

@@ -48,14 +48,22 @@ def encode_events(events: Sequence[Event]) -> bytes:
 
 
 def decode_command(text: bytes | str) -> Command:
-    version, name, *fields = _decode(text)
+    return decode_command_parts(_decode(text))
+
+
+def decode_events(text: bytes | str) -> list[Event]:
+    return _events(_decode(text))
+
+
+def decode_command_parts(parts: list[Any]) -> Command:
+    version, name, *fields = parts
     if version != JOURNAL_VERSION:
         raise JournalFormatError(f"journal version {version}, this build reads {JOURNAL_VERSION}")
     return cast(Command, _build(_COMMANDS, name, fields))
 
 
-def decode_events(text: bytes | str) -> list[Event]:
-    return [cast(Event, _build(_EVENTS, name, fields)) for name, *fields in _decode(text)]
+def _events(parts: list[list[Any]]) -> list[Event]:
+    return [cast(Event, _build(_EVENTS, name, fields)) for name, *fields in parts]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -70,3 +78,22 @@ def _build(kinds: dict[str, Any], name: str, fields: list[Any]) -> tuple[Any, ..
         return cast(tuple[Any, ...], msgspec.convert(fields, kind))
     except msgspec.ValidationError as error:
         raise JournalFormatError(f"{name}: {error}") from error
+
+
+def encode_record(record: JournalRecord, command: bytes, events: bytes) -> bytes:
+    """The record as one JSON array, around the already encoded command and events."""
+    head = _encode([record.sequence, record.epoch, record.at_ns, record.symbol, record.symbol_sequence])
+    return b"%b,%b,%b]" % (head[:-1], command, events)
+
+
+def decode_record(text: bytes) -> JournalRecord:
+    sequence, epoch, at_ns, symbol, symbol_sequence, command, events = _decode(text)
+    return JournalRecord(
+        sequence=sequence,
+        epoch=epoch,
+        at_ns=at_ns,
+        symbol=symbol,
+        symbol_sequence=symbol_sequence,
+        command=decode_command_parts(command),
+        events=_events(events),
+    )

@@ -24,6 +24,7 @@ from trading.core.orders import (
     Symbol,
     TimeInForce,
 )
+from trading.wire.journal import JournalRecord
 
 
 class OrderView(msgspec.Struct, kw_only=True):
@@ -67,10 +68,7 @@ def fold(
                     _fill(orders[order_id], event, leaves, at_ns)
                     touched.add(order_id)
             case OrderCanceled():
-                order = orders[event.order_id]
-                expired = event.reason is CancelReason.SESSION_CLOSED
-                order.status = OrderStatus.EXPIRED if expired else OrderStatus.CANCELED
-                order.updated_at_ns = at_ns
+                _cancel(orders[event.order_id], event, at_ns)
                 touched.add(event.order_id)
             case _:
                 pass
@@ -102,6 +100,31 @@ def _fill(order: OrderView, trade: Traded, leaves: int, at_ns: int) -> None:
     order.filled_value_micros += trade.quantity * trade.price_micros
     order.status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
     order.updated_at_ns = at_ns
+
+
+def _cancel(order: OrderView, event: OrderCanceled, at_ns: int) -> None:
+    expired = event.reason is CancelReason.SESSION_CLOSED
+    order.status = OrderStatus.EXPIRED if expired else OrderStatus.CANCELED
+    order.updated_at_ns = at_ns
+
+
+def first_view(record: JournalRecord) -> OrderView | None:
+    """The order a record accepted, as that record left it: the answer to its placement, however often asked.
+
+    None for records that accept no order.
+    """
+    order: OrderView | None = None
+    for event in record.events:
+        match event:
+            case OrderAccepted():
+                order = _accepted(event, record.sequence, record.at_ns)
+            case Traded() if order is not None:
+                _fill(order, event, event.taker_leaves, record.at_ns)
+            case OrderCanceled() if order is not None:
+                _cancel(order, event, record.at_ns)
+            case _:
+                pass
+    return order
 
 
 # -- public representation -------------------------------------------------------------------------

@@ -1,0 +1,18 @@
+"""``python -m trading.api``"""
+
+from __future__ import annotations
+
+from trading.api.app import create_app
+from trading.infra.process import run
+from trading.infra.settings import Settings
+from trading.infra.telemetry import start_logging
+
+
+def main() -> None:
+    settings = Settings()
+    start_logging(settings.node)
+    run(settings, create_app(settings))
+
+
+if __name__ == "__main__":
+    main()

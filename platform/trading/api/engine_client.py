@@ -1,0 +1,184 @@
+"""The api's side of the order path: joins what waits into one request, and finds the leader again after a failover.
+
+A command that was sent may have been executed even when no answer came. Placing is idempotent by
+client_order_id and cancelling by nature, so the client repeats inside the request's deadline; only when that has
+passed does it give up, and says that the outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from trading.core.commands import Command
+from trading.wire.engine import (
+    COMMANDS_PATH,
+    Answer,
+    EngineState,
+    decode_answers,
+    decode_state,
+    encode_commands,
+)
+from trading.wire.journal import encode_command
+
+_MAX_BATCH: Final = 500
+_SUSPICION_S: Final = 0.1  # an answer later than this makes the client ask who leads
+_PROBE_S: Final = 0.2
+_RETRY_S: Final = 0.02
+
+
+class OutcomeUnknownError(Exception):
+    """The deadline passed after the command had been sent at least once."""
+
+
+class EngineBusyError(Exception):
+    """The command was certainly not executed: the queue is full or no engine took it before the deadline."""
+
+
+class _NotTakenError(Exception):
+    """This engine certainly executed nothing of the request."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    command: bytes
+    deadline_s: float
+    answered: asyncio.Future[Answer]
+    attempts: int = 0
+
+
+class EngineClient:
+    """Natural batching towards whichever engine leads. Use as an async context manager."""
+
+    def __init__(self, engines: tuple[str, ...], *, capacity: int) -> None:
+        self._engines = engines
+        self._leader = engines[0]
+        self._capacity = capacity
+        self._waiting: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+
+    async def __aenter__(self) -> EngineClient:
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
+        self._sender = asyncio.create_task(self._send_all())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._sender.cancel()
+        await asyncio.wait({self._sender})
+        await self._http.close()
+
+    async def execute(self, command: Command, deadline_s: float) -> tuple[Answer, bool]:
+        """The engine's durable answer, and whether the command had to be sent more than once.
+
+        Raises OutcomeUnknownError or EngineBusyError.
+        """
+        if len(self._waiting) >= self._capacity:
+            raise EngineBusyError("too many orders are waiting")
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(encode_command(command), loop.time() + deadline_s, loop.create_future())
+        self._waiting.append(waiting)
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(deadline_s):
+                answer = await waiting.answered
+                return answer, waiting.attempts > 1
+        except TimeoutError:
+            if waiting.attempts:
+                raise OutcomeUnknownError(f"no engine answered within {deadline_s:g} s") from None
+            raise EngineBusyError(f"no engine took the order within {deadline_s:g} s") from None
+
+    async def states(self) -> list[EngineState | None]:
+        """What each engine says of itself, None for one that does not answer."""
+        return await asyncio.gather(*(self._state(engine) for engine in self._engines))
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    async def _send_all(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while batch := self._take():
+                await self._deliver(batch)
+
+    def _take(self) -> list[_Waiting]:
+        """The next batch, without commands whose callers have given up: those must not be executed any more."""
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < _MAX_BATCH:
+            waiting = self._waiting.popleft()
+            if not waiting.answered.done():
+                batch.append(waiting)
+        return batch
+
+    async def _deliver(self, batch: list[_Waiting]) -> None:
+        """Repeats until every command of the batch is answered or given up by its caller."""
+        while batch := [waiting for waiting in batch if not waiting.answered.done()]:
+            for waiting in batch:
+                waiting.attempts += 1
+            try:
+                answers = await self._post_while_leading(encode_commands([waiting.command for waiting in batch]))
+            except _NotTakenError as refusal:
+                await self._look_for_leader()
+                if str(refusal):
+                    self._refuse(batch, str(refusal))
+            except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError):
+                await self._look_for_leader()
+            else:
+                for waiting, answer in zip(batch, answers, strict=True):
+                    if not waiting.answered.done():
+                        waiting.answered.set_result(answer)
+
+    def _refuse(self, batch: list[_Waiting], why: str) -> None:
+        for waiting in batch:
+            if not waiting.answered.done():
+                waiting.answered.set_exception(EngineBusyError(why))
+
+    async def _post_while_leading(self, body: bytes) -> list[Answer]:
+        """Posts to the leader; once the answer is late, watches whether another engine has taken over meanwhile."""
+        post = asyncio.create_task(self._post(body))
+        try:
+            while True:
+                done, _ = await asyncio.wait({post}, timeout=_SUSPICION_S)
+                if done:
+                    return post.result()
+                asked = self._leader
+                await self._look_for_leader(wait=False)
+                if self._leader != asked:
+                    raise TimeoutError
+        finally:
+            post.cancel()
+
+    async def _post(self, body: bytes) -> list[Answer]:
+        async with self._http.post(self._leader + COMMANDS_PATH, data=body) as response:
+            text = await response.read()
+            match response.status:
+                case 200:
+                    return decode_answers(text)
+                case 503:
+                    raise _NotTakenError("the engine's queue is full")
+                case _:
+                    raise _NotTakenError
+
+    async def _look_for_leader(self, *, wait: bool = True) -> None:
+        """Points at the active engine with the highest epoch, if any says it is active."""
+        states = await self.states()
+        active = [
+            (state.epoch, engine)
+            for state, engine in zip(states, self._engines, strict=True)
+            if state is not None and state.role == "active"
+        ]
+        if active:
+            self._leader = max(active)[1]
+        elif wait:
+            await asyncio.sleep(_RETRY_S)
+
+    async def _state(self, engine: str) -> EngineState | None:
+        try:
+            async with self._http.get(f"{engine}/state", timeout=aiohttp.ClientTimeout(total=_PROBE_S)) as response:
+                return decode_state(await response.read())
+        except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError):
+            return None

@@ -1,0 +1,79 @@
+"""Every error of the API as ``{"code", "message"}``: Alpaca's shape, the code begins with the HTTP status."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from trading.api.engine_client import EngineBusyError, OutcomeUnknownError
+from trading.core.orders import RejectReason
+from trading.infra.database import DatabaseError
+from trading.wire.engine import Denied
+
+UNAUTHORIZED: Final = 40110000
+
+# Anything else the core refuses is 422.
+_STATUS_OF_REASON: Final = {
+    RejectReason.UNKNOWN_ORDER: 404,
+    RejectReason.INSUFFICIENT_BUYING_POWER: 403,
+    RejectReason.INSUFFICIENT_SHARES: 403,
+}
+
+
+class ApiError(Exception):
+    """A definite answer: the request changed nothing."""
+
+    def __init__(self, status: int, message: str, *, detail: int = 10000) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+        self.code = status * 100_000 + detail
+
+
+def refusal(denied: Denied) -> ApiError:
+    return ApiError(_STATUS_OF_REASON.get(denied.reason, 422), denied.message)
+
+
+def install(app: FastAPI) -> None:
+    """Registers the one handler per kind of failure."""
+
+    @app.exception_handler(ApiError)
+    async def refused(_request: Request, error: ApiError) -> JSONResponse:
+        return _body(error.status, error.code, error.message)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+        return _body(422, 42210000, f"{where}: {first['msg']}"[:500])
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> JSONResponse:
+        answer = _body(error.status_code, error.status_code * 100_000, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(EngineBusyError)
+    async def busy(_request: Request, error: EngineBusyError) -> JSONResponse:
+        return _retry_later(f"not executed: {error}")
+
+    @app.exception_handler(OutcomeUnknownError)
+    async def unknown(_request: Request, error: OutcomeUnknownError) -> JSONResponse:
+        return _body(504, 50410000, f"outcome unknown: {error}; look the order up by its client_order_id")
+
+    @app.exception_handler(DatabaseError)
+    async def unreadable(_request: Request, error: DatabaseError) -> JSONResponse:
+        return _retry_later(f"not executed: {error}")
+
+
+def _body(status: int, code: int, message: str) -> JSONResponse:
+    return JSONResponse({"code": code, "message": message}, status)
+
+
+def _retry_later(message: str) -> JSONResponse:
+    answer = _body(503, 50310000, message)
+    answer.headers["Retry-After"] = "1"
+    return answer

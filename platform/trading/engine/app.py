@@ -1,0 +1,57 @@
+"""The engine's HTTP side: commands from the apis, its state, its health."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+
+from trading.engine.node import EngineNode, NotLeadingError
+from trading.engine.sequencer import OverloadedError
+from trading.infra.telemetry import metrics_response
+from trading.wire.engine import COMMANDS_PATH, decode_commands, encode_answers
+from trading.wire.journal import JournalFormatError
+
+
+def create_app(node: EngineNode) -> FastAPI:
+    app = FastAPI(title="Elson engine", openapi_url=None)
+
+    @app.post(COMMANDS_PATH)
+    async def commands(request: Request) -> Response:
+        try:
+            received = decode_commands(await request.body())
+        except (JournalFormatError, msgspec.DecodeError, ValueError) as error:
+            return Response(str(error), status_code=422)
+        try:
+            answers = await node.submit(received)
+        except NotLeadingError:
+            return Response("standby", status_code=409)
+        except OverloadedError:
+            return Response("queue full", status_code=503, headers={"Retry-After": "1"})
+        return _json(encode_answers(answers))
+
+    @app.get("/state")
+    async def state() -> Response:
+        return _json(msgspec.json.encode(node.state))
+
+    @app.get("/state/full")
+    async def full_state() -> Response:
+        return _json(msgspec.json.encode(node.replica.full_state()))
+
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/health/ready")
+    async def ready(response: Response) -> dict[str, str]:
+        response.status_code = 200 if node.caught_up else 503
+        return {"status": "ok" if node.caught_up else "catching up", "role": node.state.role}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return metrics_response(node.metrics.registry)
+
+    return app
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

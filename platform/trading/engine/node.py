@@ -1,0 +1,165 @@
+"""An engine's life: follow the journal until the lease is free, then lead until it is lost, then end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from enum import StrEnum
+from typing import Any, Final
+
+import asyncpg
+
+from trading.core.commands import Command
+from trading.core.orders import OrderId
+from trading.engine.metrics import EngineMetrics
+from trading.engine.publisher import Publisher
+from trading.engine.replica import Replica
+from trading.engine.sequencer import Sequencer
+from trading.infra.database import DatabaseError, Pool, connect
+from trading.infra.journal import JournalWriter, ordered, read_records, record_of
+from trading.infra.leadership import Lease, LeaseLostError
+from trading.infra.settings import Settings
+from trading.infra.telemetry import log
+from trading.wire.engine import Answer, Done, EngineState
+from trading.wire.orders import first_view
+
+_POLL_S: Final = 0.05
+_RECONNECT_S: Final = 0.1
+
+_ACCEPTED_BY: Final = """
+SELECT j.sequence, j.epoch, j.at_ns, j.symbol, j.symbol_sequence, j.command, j.events
+FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = $1
+"""
+
+
+class Role(StrEnum):
+    ACTIVE = "active"
+    STANDBY = "standby"
+
+
+class NotLeadingError(Exception):
+    """This engine is a standby; the active one must be asked."""
+
+
+class EngineNode:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._dsn = settings.postgres_dsn.get_secret_value()
+        self._lease = Lease(self._dsn, f"{settings.node} {os.getpid()}", settings.lease_ttl_ms / 1000)
+        self._lease_until_s = 0.0
+        self._sequencer: Sequencer | None = None
+        self._reads = Pool(self._dsn, f"{settings.node} reads", size=2)
+        self.metrics = EngineMetrics()
+        self.replica = Replica()
+        self.caught_up = False
+        self._publisher = Publisher(
+            settings.redis_url.get_secret_value(), self._dsn, node=settings.node, metrics=self.metrics
+        )
+
+    @property
+    def state(self) -> EngineState:
+        role = Role.STANDBY if self._sequencer is None else Role.ACTIVE
+        return EngineState(self._settings.node, role.value, self._lease.epoch, self.replica.sequence)
+
+    async def submit(self, commands: list[Command]) -> list[Answer]:
+        """Raises NotLeadingError on a standby, OverloadedError when the queue is full."""
+        if self._sequencer is None:
+            raise NotLeadingError
+        return await self._sequencer.submit(commands)
+
+    async def run(self) -> None:
+        """Ends only by raising: the process must not go on with what it knew."""
+        await self._follow()
+        await self._lead()
+
+    async def stop(self) -> None:
+        """An orderly end: the standby need not wait for the lease to run out."""
+        self._sequencer = None
+        try:
+            await self._lease.release()
+        except DatabaseError as error:
+            log("lease_not_released", level=logging.WARNING, reason=str(error))
+        self._lease.close()
+        await self._reads.close()
+
+    # -- standby -----------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Returns when the lease is won and every record that is in the journal has been applied."""
+        waiting = False
+        while True:
+            try:
+                connection = await connect(self._dsn, f"{self._settings.node} tail")
+                try:
+                    await self._tail_until_won(connection)
+                    return
+                finally:
+                    connection.terminate()
+            except DatabaseError as error:
+                if not waiting:
+                    log("waiting_for_database", level=logging.WARNING, reason=str(error))
+                waiting, self.caught_up = True, False
+                await asyncio.sleep(_RECONNECT_S)
+
+    async def _tail_until_won(self, connection: asyncpg.Connection[Any]) -> None:
+        while True:
+            await self._apply_tail(connection)
+            self.caught_up = True
+            asked_s = asyncio.get_running_loop().time()
+            if await self._lease.try_win():
+                self._lease_until_s = asked_s + self._lease.ttl_s
+                await self._apply_tail(connection)
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def _apply_tail(self, connection: asyncpg.Connection[Any]) -> None:
+        while records := ordered(await read_records(connection, self.replica.sequence), self.replica.sequence):
+            for record in records:
+                self.replica.replay(record)
+            self.metrics.sequence.set(self.replica.sequence)
+            await asyncio.sleep(0)
+
+    # -- active ------------------------------------------------------------------------------------
+
+    async def _lead(self) -> None:
+        connection = await connect(self._dsn, self._lease.holder)
+        writer = JournalWriter(connection, self._lease.epoch, self._settings.commit_deadline_ms / 1000)
+        self._publisher.start_at(self.replica.sequence)
+        self._sequencer = Sequencer(
+            self.replica,
+            writer,
+            epoch=self._lease.epoch,
+            capacity=self._settings.queue_capacity,
+            still_leading=self._still_leading,
+            first_answer=self._first_answer,
+            committed=self._publisher.offer,
+            metrics=self.metrics,
+        )
+        self.metrics.active.set(1)
+        self.metrics.epoch.set(self._lease.epoch)
+        log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sequencer.run())
+            tasks.create_task(self._keep_lease())
+            tasks.create_task(self._publisher.run())
+
+    async def _keep_lease(self) -> None:
+        """Renews three times per TTL. Safety does not hang on it (the epoch fences), only a quick, clean end does."""
+        loop = asyncio.get_running_loop()
+        while True:
+            asked_s = loop.time()
+            if asked_s >= self._lease_until_s:
+                raise LeaseLostError("not renewed in time")
+            await self._lease.renew(self._lease_until_s - asked_s)
+            self._lease_until_s = asked_s + self._lease.ttl_s
+            await asyncio.sleep(max(0.0, asked_s + self._lease.ttl_s / 3 - loop.time()))
+
+    def _still_leading(self) -> bool:
+        return asyncio.get_running_loop().time() < self._lease_until_s
+
+    async def _first_answer(self, order_id: OrderId) -> Done:
+        """What the order's placement was answered the first time, from the journal."""
+        rows = await self._reads.fetch(_ACCEPTED_BY, order_id)
+        record = record_of(rows[0])
+        return Done(record.sequence, first_view(record))

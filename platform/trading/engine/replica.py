@@ -1,0 +1,111 @@
+"""One engine's copy of the market: the exchange and the open orders, advanced by commands or by journal records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trading.core.commands import Command
+from trading.core.events import Event, LedgerPosted, OrderCanceled, Refused, Repeated, Traded
+from trading.core.exchange import Exchange, symbol_of
+from trading.core.orders import OPEN_STATUSES, OrderId, Side
+from trading.core.state import state_of
+from trading.infra.journal import Batch
+from trading.wire.journal import JournalRecord
+from trading.wire.orders import OrderView, fold
+
+
+class DivergenceError(Exception):
+    """Replaying a journaled command produced other events than the journal holds: this copy must not serve."""
+
+
+class Replica:
+    def __init__(self) -> None:
+        self.exchange = Exchange()
+        self._open: dict[OrderId, OrderView] = {}
+
+    @property
+    def sequence(self) -> int:
+        return self.exchange.sequence
+
+    def execute(self, command: Command, *, epoch: int, batch: Batch) -> JournalRecord | Refused | Repeated:
+        """Applies a new command; what it changed is added to ``batch``, which must become durable before any answer."""
+        outcome = self.exchange.apply(command)
+        if not isinstance(outcome, list):
+            return outcome
+        record = self._record(command, outcome, epoch)
+        for order_id in self._fold(record):
+            batch.orders[order_id] = self._open[order_id]
+        for key in _touched_balances(outcome):
+            batch.balances[key] = self.exchange.balance(*key)
+        return record
+
+    def replay(self, record: JournalRecord) -> None:
+        """Applies a record that is durable already. Raises DivergenceError."""
+        outcome = self.exchange.apply(record.command)
+        if outcome != record.events:
+            raise DivergenceError(f"record {record.sequence}: the journal says {record.events}, replay says {outcome}")
+        self._fold(record)
+        self.forget_closed(record)
+
+    def view(self, order_id: OrderId) -> OrderView:
+        return self._open[order_id]
+
+    def forget_closed(self, record: JournalRecord) -> None:
+        """Lets go of orders that ended with ``record``; the database keeps them."""
+        for event in record.events:
+            for order_id in _orders_of(event):
+                order = self._open.get(order_id)
+                if order is not None and order.status not in OPEN_STATUSES:
+                    del self._open[order_id]
+
+    def full_state(self) -> dict[str, Any]:
+        """The whole state's hash with the books, all of one moment."""
+        symbols = sorted(self.exchange.symbols())
+        return {
+            "sequence": self.sequence,
+            "symbols": {symbol: self.exchange.symbol_sequence(symbol) for symbol in symbols},
+            "state_hash": state_of(self.exchange).hash(),
+            "books": {
+                symbol: {
+                    "bids": self.exchange.book(symbol).levels(Side.BUY),
+                    "asks": self.exchange.book(symbol).levels(Side.SELL),
+                }
+                for symbol in symbols
+            },
+        }
+
+    def _record(self, command: Command, events: list[Event], epoch: int) -> JournalRecord:
+        symbol = symbol_of(events)
+        return JournalRecord(
+            sequence=self.sequence,
+            epoch=epoch,
+            at_ns=command.at_ns,
+            symbol=symbol,
+            symbol_sequence=None if symbol is None else self.exchange.symbol_sequence(symbol),
+            command=command,
+            events=events,
+        )
+
+    def _fold(self, record: JournalRecord) -> set[OrderId]:
+        return fold(self._open, record.events, sequence=record.sequence, at_ns=record.at_ns)
+
+
+def _touched_balances(events: list[Event]) -> set[tuple[Any, str]]:
+    return {
+        (account_id, event.asset)
+        for event in events
+        if isinstance(event, LedgerPosted)
+        for account_id in (event.debit_account_id, event.credit_account_id)
+        if account_id != 0
+    }
+
+
+def _orders_of(event: Event) -> tuple[OrderId, ...]:
+    """Orders an event may have ended."""
+    match event:
+        case Traded():
+            return (event.maker_order_id, event.taker_order_id)
+        case OrderCanceled():
+            return (event.order_id,)
+        case _:
+            return ()

@@ -1,0 +1,81 @@
+"""Applies the journal to the market view and hands each record's messages to whoever subscribed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from trading.feed.market_view import Broadcast, MarketView
+from trading.feed.session import Session
+from trading.feed.source import JournalSource
+from trading.infra.database import DatabaseError
+from trading.infra.telemetry import log
+
+HEARTBEAT_S: Final = 1.0
+_RETRY_S: Final = 0.1
+
+
+class Hub:
+    def __init__(self, source: JournalSource) -> None:
+        self._source = source
+        self.view: MarketView | None = None
+        self.sessions: set[Session] = set()
+        self.registry = CollectorRegistry()
+        self._records = Counter("feed_records", "Journal records applied.", registry=self.registry)
+        self._lag = Gauge("feed_lag_seconds", "Age of the newest record when it was applied.", registry=self.registry)
+        self._sequence = Gauge("feed_sequence", "Last journal record applied.", registry=self.registry)
+        Gauge("feed_sessions", "Connected clients.", registry=self.registry).set_function(lambda: len(self.sessions))
+
+    async def run(self) -> None:
+        """Never returns."""
+        self.view = view = await self._load()
+        log("feed_loaded", sequence=view.sequence, symbols=sorted(view.books))
+        heartbeat = asyncio.create_task(self._beat(view))
+        try:
+            async for record in self._source.records_after(view.sequence):
+                listening = frozenset(
+                    session.account_id
+                    for session in self.sessions
+                    if session.listening and session.account_id is not None
+                )
+                self._send(view.apply(record, listening))
+                self._records.inc()
+                self._sequence.set(record.sequence)
+                self._lag.set((time.time_ns() - record.at_ns) / 1e9)
+        finally:
+            heartbeat.cancel()
+
+    async def _load(self) -> MarketView:
+        waiting = False
+        while True:
+            try:
+                return await self._source.load()
+            except DatabaseError as error:
+                if not waiting:
+                    log("waiting_for_database", level=logging.WARNING, reason=str(error))
+                waiting = True
+                await asyncio.sleep(_RETRY_S)
+
+    def _send(self, broadcast: Broadcast) -> None:
+        symbol = broadcast.symbol
+        for session in self.sessions:
+            if symbol in session.trades:
+                for trade in broadcast.trades:
+                    session.send(trade)
+            if symbol in session.orderbooks:
+                session.send(broadcast.book)
+            if session.listening:
+                for account_id, update in broadcast.updates:
+                    if account_id == session.account_id:
+                        session.send_alone(update)
+
+    async def _beat(self, view: MarketView) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            for session in self.sessions:
+                if session.orderbooks:
+                    session.reply(T="h", q={symbol: view.books[symbol].sequence for symbol in session.orderbooks})

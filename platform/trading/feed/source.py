@@ -1,0 +1,97 @@
+"""Where a feed gets the journal from: a consistent start from the database, then Redis, healed from the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+
+from trading.core.orders import OPEN_STATUSES
+from trading.feed.market_view import MarketView
+from trading.infra import redis
+from trading.infra.database import DatabaseError, connect, within
+from trading.infra.journal import order_of, ordered, read_records
+from trading.infra.telemetry import log
+from trading.wire.journal import JournalRecord, decode_record
+
+_LOAD_DEADLINE_S: Final = 10.0
+_WAIT_MS: Final = 500
+_RETRY_S: Final = 0.1
+
+_SEQUENCES: Final = """
+SELECT i.symbol, coalesce((SELECT max(symbol_sequence) FROM journal j WHERE j.symbol = i.symbol), 0) AS sequence
+FROM instruments i
+"""
+
+
+class JournalSource:
+    def __init__(self, dsn: str, redis_url: str, node: str) -> None:
+        self._dsn = dsn
+        self._node = node
+        # Longer than the server-side wait, short enough to notice a frozen server.
+        self._client = redis.connect(redis_url, deadline_s=_WAIT_MS / 1000 * 2)
+
+    async def load(self) -> MarketView:
+        """The market as of one journal record. Raises DatabaseError."""
+        connection = await connect(self._dsn, self._node)
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await within(connection, _load(connection), _LOAD_DEADLINE_S)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise DatabaseError(f"{type(error).__name__}: {error}") from error
+        finally:
+            connection.terminate()
+
+    async def records_after(self, sequence: int) -> AsyncIterator[JournalRecord]:
+        """Every record after ``sequence``, each once and in order, for ever; whatever Redis lacks the journal has."""
+        away = False
+        while True:
+            try:
+                entries = await redis.read_after(self._client, sequence, wait_ms=_WAIT_MS)
+                away = False
+            except (redis.StreamError, OSError) as error:
+                if not away:
+                    log("reading_without_redis", level=logging.WARNING, reason=str(error))
+                away = True
+                await asyncio.sleep(_RETRY_S)
+                for record in await self._from_journal(sequence):
+                    yield record
+                    sequence = record.sequence
+                continue
+            for number, payload in entries:
+                while number > sequence + 1:
+                    for record in await self._from_journal(sequence, until=number - 1):
+                        yield record
+                        sequence = record.sequence
+                if number == sequence + 1:
+                    yield decode_record(payload)
+                    sequence = number
+
+    async def _from_journal(self, sequence: int, until: int = 2**62) -> list[JournalRecord]:
+        """The next page, empty when there is none or the database does not answer now."""
+        try:
+            connection = await connect(self._dsn, self._node)
+            try:
+                return ordered(await read_records(connection, sequence, until=until), sequence)
+            finally:
+                connection.terminate()
+        except DatabaseError as error:
+            log("journal_unreadable", level=logging.WARNING, reason=str(error))
+            await asyncio.sleep(_RETRY_S)
+            return []
+
+
+async def _load(connection: asyncpg.Connection[Any]) -> MarketView:
+    last = await connection.fetchrow("SELECT sequence, epoch FROM journal ORDER BY sequence DESC LIMIT 1")
+    orders = await connection.fetch("SELECT * FROM orders WHERE status = ANY($1)", list(OPEN_STATUSES))
+    positions = await connection.fetch("SELECT account_id, asset, available + reserved AS total FROM balances")
+    return MarketView(
+        sequence=last["sequence"] if last else 0,
+        epoch=last["epoch"] if last else 0,
+        symbol_sequences={row["symbol"]: row["sequence"] for row in await connection.fetch(_SEQUENCES)},
+        open_orders=[order_of(row) for row in orders],
+        positions={(row["account_id"], row["asset"]): row["total"] for row in positions},
+    )

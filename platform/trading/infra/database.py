@@ -1,0 +1,109 @@
+"""The one place that connects to PostgreSQL, and the rule that no statement may hang its caller.
+
+A frozen server keeps its sockets open, so every statement has a deadline of its own. When it passes, the
+socket is closed: asking the server to cancel instead would turn a commit that waits for its synchronous
+standby into a success that is not replicated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import asyncpg
+
+T = TypeVar("T")
+
+CONNECT_DEADLINE_S = 2.0
+
+
+class DatabaseError(Exception):
+    """The database did not do what was asked; nothing is known to have changed."""
+
+
+class DeadlineError(DatabaseError):
+    """No answer in time; the connection is closed and the outcome of its last statement unknown."""
+
+
+async def connect(dsn: str, application_name: str, **server_settings: str) -> asyncpg.Connection[Any]:
+    """One connection. Raises DatabaseError when there is none within two seconds."""
+    try:
+        return await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_DEADLINE_S,
+            command_timeout=None,
+            server_settings={"application_name": application_name, **server_settings},
+        )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise DatabaseError(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
+
+
+async def within(connection: asyncpg.Connection[Any], work: Awaitable[T], deadline_s: float) -> T:
+    """The result of ``work`` on ``connection``; raises DeadlineError and closes the socket when it takes too long."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=deadline_s)
+    except asyncio.CancelledError:
+        await _abandon(connection, task)
+        raise
+    if not done:
+        await _abandon(connection, task)
+        raise DeadlineError(f"no answer from PostgreSQL within {deadline_s:g} s")
+    try:
+        return task.result()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise DatabaseError(f"{type(error).__name__}: {error}") from error
+
+
+async def _abandon(connection: asyncpg.Connection[Any], task: asyncio.Future[T]) -> None:
+    connection.terminate()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()  # retrieved: it only says that the connection was closed
+
+
+class Pool:
+    """A bounded pool for reads, each with its own deadline. A connection that missed one is closed, not reused."""
+
+    def __init__(self, dsn: str, application_name: str, *, size: int = 8) -> None:
+        self._dsn = dsn
+        self._application_name = application_name
+        self._slots = asyncio.Semaphore(size)
+        self._idle: list[asyncpg.Connection[Any]] = []
+        self._closed = False
+
+    async def fetch(self, query: str, *arguments: object, deadline_s: float = 2.0) -> list[asyncpg.Record]:
+        """Rows of ``query``. Raises DatabaseError; DeadlineError covers waiting for a connection too."""
+        started = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise DeadlineError(f"no free connection to PostgreSQL within {deadline_s:g} s") from None
+        try:
+            connection = await self._checkout()
+            left_s = max(0.001, deadline_s - (asyncio.get_running_loop().time() - started))
+            rows: list[asyncpg.Record] = await within(connection, connection.fetch(query, *arguments), left_s)
+            self._check_in(connection)
+            return rows
+        finally:
+            self._slots.release()
+
+    async def close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().terminate()
+
+    async def _checkout(self) -> asyncpg.Connection[Any]:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return await connect(self._dsn, self._application_name)
+
+    def _check_in(self, connection: asyncpg.Connection[Any]) -> None:
+        if self._closed:
+            connection.terminate()
+        else:
+            self._idle.append(connection)

@@ -1,0 +1,223 @@
+"""The journal in PostgreSQL: a batch of records and all their projections, committed in one fenced statement."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import asyncpg
+
+from trading.core.events import AccountOpened, Event, InstrumentListed, LedgerPosted, Traded
+from trading.core.orders import OrderStatus, OrderType, Side, TimeInForce
+from trading.infra import tables
+from trading.infra.database import DatabaseError, within
+from trading.wire.journal import JournalRecord, decode_command, decode_events, encode_command, encode_events
+from trading.wire.orders import OrderView
+
+PAGE: Final = 2_000
+
+# What the server says when somebody cancelled a commit that was waiting for its standby: the transaction
+# is visible, but may be on one server only, so it must not be acknowledged.
+_UNREPLICATED_WARNING: Final = "canceling wait for synchronous replication"
+
+
+class FencedError(Exception):
+    """The epoch of this writer is over; nothing of the batch was written."""
+
+
+class AmbiguousCommitError(DatabaseError):
+    """The batch may or may not be durable. Whoever reads the journal next will know; nobody may be told before."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of one transaction, column by column, in the order of ``_COMMIT``'s parameters."""
+
+    journal: list[tuple[Any, ...]] = field(default_factory=list)
+    orders: dict[int, OrderView] = field(default_factory=dict)
+    fills: list[tuple[Any, ...]] = field(default_factory=list)
+    ledger: list[tuple[Any, ...]] = field(default_factory=list)
+    balances: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
+    instruments: list[tuple[str, int]] = field(default_factory=list)
+    accounts: list[tuple[int]] = field(default_factory=list)
+
+    def add(self, record: JournalRecord) -> tuple[bytes, bytes]:
+        """Adds the record's own row and those of its events; returns its encoded command and events."""
+        command, events = encode_command(record.command), encode_events(record.events)
+        self.journal.append(
+            (
+                *(record.sequence, record.epoch, record.at_ns, record.symbol, record.symbol_sequence),
+                *(command.decode(), events.decode()),
+            )
+        )
+        for line, event in enumerate(record.events):
+            self._project(event, line, record)
+        return command, events
+
+    def _project(self, event: Event, line: int, record: JournalRecord) -> None:
+        match event:
+            case LedgerPosted():
+                self.ledger.append((record.sequence, line, *event))
+            case Traded():
+                self.fills.extend(_fill_rows(event, record))
+            case InstrumentListed():
+                self.instruments.append((event.symbol, event.tick_micros))
+            case AccountOpened():
+                self.accounts.append((event.account_id,))
+            case _:
+                pass
+
+
+def _fill_rows(trade: Traded, record: JournalRecord) -> list[tuple[Any, ...]]:
+    maker_side = Side.SELL if trade.taker_side is Side.BUY else Side.BUY
+    rest = (trade.symbol, trade.price_micros, trade.quantity)
+    when = (record.sequence, record.at_ns)
+    return [
+        (trade.trade_id, maker_side, trade.maker_order_id, trade.maker_account_id, *rest, "maker", *when),
+        (trade.trade_id, trade.taker_side, trade.taker_order_id, trade.taker_account_id, *rest, "taker", *when),
+    ]
+
+
+# Table by table, column name -> PostgreSQL type, in the order in which a batch's rows hold their values.
+_COLUMNS: Final[dict[str, dict[str, str]]] = {
+    table.name: {column.name: column.type.compile() for column in table.columns}
+    for table in (
+        *(tables.journal, tables.orders, tables.fills, tables.ledger),
+        *(tables.balances, tables.instruments, tables.accounts),
+    )
+}
+
+_CHANGES: Final = {
+    "orders": "(order_id) DO UPDATE SET status = excluded.status, filled_quantity = excluded.filled_quantity,"
+    " filled_value_micros = excluded.filled_value_micros, updated_at_ns = excluded.updated_at_ns",
+    "balances": "(account_id, asset) DO UPDATE SET available = excluded.available, reserved = excluded.reserved",
+}
+
+
+def _commit_statement() -> str:
+    """One statement: locks the epoch and, if it is still ours, inserts everything. One round trip, all or nothing."""
+    parts, parameter = ["fence AS MATERIALIZED (SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE)"], 2
+    for table, columns in _COLUMNS.items():
+        names = ", ".join(columns)
+        arrays = ", ".join(f"${parameter + n}::{kind}[]" for n, kind in enumerate(columns.values()))
+        parameter += len(columns)
+        change = f" ON CONFLICT {_CHANGES[table]}" if table in _CHANGES else ""
+        parts.append(
+            f"{table}_rows AS (INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
+            f" WHERE EXISTS (SELECT 1 FROM fence){change})"
+        )
+    return f"WITH {', '.join(parts)} SELECT count(*) FROM fence"
+
+
+_COMMIT: Final = _commit_statement()
+
+
+def _columns(table: str, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS[table])
+
+
+def order_row(order: OrderView) -> tuple[Any, ...]:
+    return (
+        *(order.order_id, order.account_id, order.client_order_id, order.symbol, order.side, order.order_type),
+        *(order.time_in_force, order.quantity, order.limit_price_micros, order.status, order.filled_quantity),
+        *(order.filled_value_micros, order.submitted_at_ns, order.updated_at_ns, order.sequence),
+    )
+
+
+def order_of(row: asyncpg.Record) -> OrderView:
+    """An OrderView from a row of ``orders``."""
+    values = {name: row[name] for name in _COLUMNS["orders"]}
+    values |= {
+        "side": Side(values["side"]),
+        "order_type": OrderType(values["order_type"]),
+        "time_in_force": TimeInForce(values["time_in_force"]),
+        "status": OrderStatus(values["status"]),
+    }
+    return OrderView(**values)
+
+
+class JournalWriter:
+    """Commits batches on one connection of its own."""
+
+    def __init__(self, connection: asyncpg.Connection[Any], epoch: int, deadline_s: float) -> None:
+        self._connection = connection
+        self._epoch = epoch
+        self._deadline_s = deadline_s
+        self._unreplicated = False
+        connection.add_log_listener(self._on_notice)
+
+    async def commit(self, batch: Batch) -> None:
+        """Returns when the batch is durable on the primary and its synchronous standby.
+
+        Raises FencedError when another epoch has begun, AmbiguousCommitError when the outcome is unknown.
+        """
+        columns = (
+            *_columns("journal", batch.journal),
+            *_columns("orders", [order_row(order) for order in batch.orders.values()]),
+            *_columns("fills", batch.fills),
+            *_columns("ledger", batch.ledger),
+            *_columns("balances", [(*key, *balance) for key, balance in batch.balances.items()]),
+            *_columns("instruments", batch.instruments),
+            *_columns("accounts", batch.accounts),
+        )
+        try:
+            held = await within(
+                self._connection, self._connection.fetchval(_COMMIT, self._epoch, *columns), self._deadline_s
+            )
+        except DatabaseError as error:
+            raise AmbiguousCommitError(str(error)) from error
+        if self._unreplicated:
+            raise AmbiguousCommitError(_UNREPLICATED_WARNING)
+        if not held:
+            raise FencedError(f"epoch {self._epoch} is over")
+
+    def _on_notice(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
+        if _UNREPLICATED_WARNING in str(message):
+            self._unreplicated = True
+
+
+_TAIL: Final = """
+SELECT sequence, epoch, at_ns, symbol, symbol_sequence, command, events FROM journal
+WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
+"""
+_END: Final = 2**62
+
+
+async def read_records(
+    connection: asyncpg.Connection[Any], after: int, *, until: int = _END, limit: int = PAGE, deadline_s: float = 5.0
+) -> list[JournalRecord]:
+    """Records after ``after`` up to ``until``, oldest first, at most ``limit``. Raises DatabaseError."""
+    rows = await within(connection, connection.fetch(_TAIL, after, until, limit), deadline_s)
+    return [record_of(row) for row in rows]
+
+
+async def read_all(
+    connection: asyncpg.Connection[Any], after: int, *, until: int = _END
+) -> AsyncIterator[JournalRecord]:
+    """Every record after ``after``, page by page."""
+    while page := await read_records(connection, after, until=until):
+        for record in page:
+            yield record
+        after = page[-1].sequence
+
+
+def record_of(row: asyncpg.Record) -> JournalRecord:
+    return JournalRecord(
+        sequence=row["sequence"],
+        epoch=row["epoch"],
+        at_ns=row["at_ns"],
+        symbol=row["symbol"],
+        symbol_sequence=row["symbol_sequence"],
+        command=decode_command(row["command"]),
+        events=decode_events(row["events"]),
+    )
+
+
+def ordered(records: Iterable[JournalRecord], after: int) -> list[JournalRecord]:
+    """The records, checked to follow ``after`` one by one. Raises DatabaseError at the first gap."""
+    checked = list(records)
+    for expected, record in enumerate(checked, after + 1):
+        if record.sequence != expected:
+            raise DatabaseError(f"the journal has a gap: expected record {expected}, found {record.sequence}")
+    return checked

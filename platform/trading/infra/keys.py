@@ -1,0 +1,52 @@
+"""API keys: who is asking. Only a keyed hash of a secret is stored; a change counts everywhere within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from trading.core.orders import AccountId
+from trading.infra.database import Pool
+
+REFRESH_S = 1.0
+_UNKNOWN_KEYS_KEPT = 10_000
+_LOOKUP = "SELECT account_id, secret_hash FROM api_keys WHERE key_id = $1"
+
+
+def secret_hash(pepper: str, secret: str) -> bytes:
+    return hmac.digest(pepper.encode(), secret.encode(), hashlib.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    read_at_s: float
+    account_id: AccountId | None
+    secret_hash: bytes
+
+
+class KeyRing:
+    """Looks keys up in the database, remembering each answer for REFRESH_S seconds."""
+
+    def __init__(self, pool: Pool, pepper: str) -> None:
+        self._pool = pool
+        self._pepper = pepper
+        self._entries: dict[str, _Entry] = {}
+
+    async def account_of(self, key_id: str, secret: str) -> AccountId | None:
+        """The account a valid pair belongs to, None for any other. Raises DatabaseError when it cannot be told."""
+        now_s = asyncio.get_running_loop().time()
+        entry = self._entries.get(key_id)
+        if entry is None or now_s - entry.read_at_s > REFRESH_S:
+            entry = await self._read(key_id, now_s)
+        matches = hmac.compare_digest(entry.secret_hash, secret_hash(self._pepper, secret))
+        return entry.account_id if matches else None
+
+    async def _read(self, key_id: str, now_s: float) -> _Entry:
+        rows = await self._pool.fetch(_LOOKUP, key_id)
+        entry = _Entry(now_s, rows[0]["account_id"], rows[0]["secret_hash"]) if rows else _Entry(now_s, None, b"")
+        if len(self._entries) >= _UNKNOWN_KEYS_KEPT:
+            self._entries.clear()
+        self._entries[key_id] = entry
+        return entry

@@ -1,0 +1,68 @@
+"""A process of the platform = HTTP server and, beside it, the work it exists for; either one's end is the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from trading.infra.settings import Settings
+from trading.infra.telemetry import log, masked
+
+DRAIN_S = 3
+
+
+async def _nothing() -> None:
+    return None
+
+
+def run(
+    settings: Settings,
+    app: FastAPI,
+    work: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    stop: Callable[[], Awaitable[None]] = _nothing,
+) -> None:
+    """Serves ``app`` until SIGTERM or SIGINT. ``work`` runs beside it; if it fails the process ends at once, code 1."""
+    log("started", settings=masked(settings.model_dump()))
+    uvloop.run(_run(settings, app, work, stop))
+    log("ended")
+
+
+async def _run(
+    settings: Settings,
+    app: FastAPI,
+    work: Callable[[], Coroutine[Any, Any, None]] | None,
+    stop: Callable[[], Awaitable[None]],
+) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=DRAIN_S,
+            backlog=4096,
+        )
+    )
+    task = asyncio.create_task(work()) if work is not None else None
+    if task is not None:
+        task.add_done_callback(_end_at_once)
+    await server.serve()
+    if task is not None:
+        task.remove_done_callback(_end_at_once)
+        task.cancel()
+        await asyncio.wait({task})
+    await stop()
+
+
+def _end_at_once(task: asyncio.Task[None]) -> None:
+    """What this process knows may be wrong now, so nothing more is answered: open requests see the connection end."""
+    log("ended_by_error", level=logging.ERROR, error=None if task.cancelled() else task.exception())
+    os._exit(1)
