@@ -1,0 +1,74 @@
+"""Kill and freeze, against real processes."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from chaos.fault import FaultError
+from chaos.faults import make_fault
+from stack.embedded import EmbeddedStack
+from stack.errors import StackError
+from stack.topology import platform_topology
+
+REDIS = ["redis:primary"]
+
+
+@pytest.mark.stack
+async def test_a_killed_node_is_gone_and_undoing_starts_it_again(stack: EmbeddedStack) -> None:
+    before = stack.node("redis:primary").pid
+    fault = make_fault("kill", "redis", None)
+    facts = await fault.inject(stack, await fault.aim(stack))
+    evidence = await fault.evidence(stack, REDIS, facts)
+    assert evidence.bit, evidence
+    assert before is not None
+    assert not psutil.pid_exists(before)
+    await fault.undo(stack, REDIS)
+    await fault.undo(stack, REDIS)
+    after = stack.node("redis:primary")
+    assert after.state == "ready"
+    assert after.pid != before
+
+
+@pytest.mark.stack
+async def test_a_node_that_does_not_run_cannot_be_killed(stack: EmbeddedStack) -> None:
+    fault = make_fault("kill", "feed:1", None)
+    with pytest.raises(StackError, match="feed:1 is not running"):
+        await fault.inject(stack, await fault.aim(stack))
+
+
+@pytest.mark.stack
+async def test_every_process_of_a_frozen_node_stands_still_until_the_undo(stack: EmbeddedStack) -> None:
+    fault = make_fault("freeze", "redis:primary", None)
+    facts = await fault.inject(stack, REDIS)
+    evidence = await fault.evidence(stack, REDIS, facts)
+    pid = stack.node("redis:primary").pid
+    assert pid is not None
+    assert evidence.bit, evidence
+    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    await fault.undo(stack, REDIS)
+    await fault.undo(stack, REDIS)
+    assert psutil.Process(pid).status() != psutil.STATUS_STOPPED
+
+
+@pytest.mark.stack
+async def test_a_freeze_that_somebody_lifted_at_once_did_not_bite(stack: EmbeddedStack) -> None:
+    fault = make_fault("freeze", "redis:primary", None)
+    running = {"redis:primary": {"states": {"1": psutil.STATUS_SLEEPING}}}
+    assert not (await fault.evidence(stack, REDIS, running)).bit
+    assert not (await fault.evidence(stack, REDIS, {"redis:primary": {"states": {}}})).bit
+
+
+@pytest.mark.parametrize("kind", ["kill", "freeze"])
+def test_a_node_the_topology_does_not_have_is_refused(kind: str) -> None:
+    topology = platform_topology(instruments=(), accounts=())
+    for known in ("engine:active", "engine", "postgres:standby"):
+        make_fault(kind, known, None).check(topology)
+    with pytest.raises(FaultError, match="no node 'engine:7'; there are api:1, api:2, engine:1"):
+        make_fault(kind, "engine:7", None).check(topology)
+
+
+@pytest.mark.parametrize("kind", ["kill", "freeze"])
+def test_kill_and_freeze_take_no_value(kind: str) -> None:
+    with pytest.raises(FaultError, match="takes no value"):
+        make_fault(kind, "engine:1", "5 s")

@@ -1,0 +1,200 @@
+"""A scenario: a whole run described as data. The catalogue's YAML files are instances of this model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from chaos.durations import parse_duration_s
+from chaos.fault import FaultError
+from chaos.faults import KINDS, make_fault
+from reports.gate import ObjectiveError, parse_objective
+from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
+from trading.core.orders import MICROS_PER_DOLLAR
+
+FOR_GOOD: Final = "good"
+
+Path = tuple[str | int, ...]
+
+
+def _duration_s(value: Any) -> float:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no duration: write it with its unit, as in 5 s or 150 ms")
+    return parse_duration_s(value)
+
+
+def _duration_or_good(value: Any) -> float | None:
+    return None if value == FOR_GOOD else _duration_s(value)
+
+
+def _micros(value: Any) -> int:
+    """Money as a quoted decimal: a float would already have lost digits when we see it."""
+    if not isinstance(value, str):
+        raise ValueError(f'{value!r} must be quoted, as in "100.50"')
+    try:
+        micros = Decimal(value) * MICROS_PER_DOLLAR
+        exact = int(micros)
+    except (InvalidOperation, OverflowError, ValueError):
+        raise ValueError(f'{value!r} is no amount of dollars, as in "100.50"') from None
+    if exact != micros or exact <= 0:
+        raise ValueError(f"{value!r}: expected a positive amount in dollars with at most six decimals")
+    return exact
+
+
+Duration = Annotated[float, BeforeValidator(_duration_s)]
+Micros = Annotated[int, BeforeValidator(_micros)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class InstrumentPart(_Part):
+    symbol: str = Field(pattern=r"^[A-Z][A-Z.]{0,5}$")
+    tick_micros: Micros = Field(alias="tick")
+    reference_price_micros: Micros = Field(alias="reference_price")
+
+    @property
+    def instrument(self) -> Instrument:
+        return Instrument(self.symbol, self.tick_micros, self.reference_price_micros)
+
+
+class AccountsPart(_Part):
+    """The load's accounts, all alike; the market's traders bring their own."""
+
+    count: int = Field(ge=1, le=1000)
+    cash_micros: Micros = Field(alias="cash")
+    shares: int = Field(ge=0, le=1_000_000_000)  # of every instrument
+
+
+class TopologyPart(_Part):
+    instruments: list[InstrumentPart] = Field(min_length=1)
+    accounts: AccountsPart
+    engines: int = Field(default=2, ge=1, le=4)
+    apis: int = Field(default=2, ge=1, le=8)
+    proxied: list[str] = Field(default_factory=list)  # link selectors; every other link is direct
+
+    @field_validator("instruments")
+    @classmethod
+    def _symbols_differ(cls, instruments: list[InstrumentPart]) -> list[InstrumentPart]:
+        symbols = [instrument.symbol for instrument in instruments]
+        if len(set(symbols)) != len(symbols):
+            raise ValueError(f"each symbol once, got {', '.join(symbols)}")
+        return instruments
+
+    def build(self, accounts: tuple[Account, ...] = ()) -> Topology:
+        """Raises UnknownSelectorError for a ``proxied`` selector that matches no link."""
+        return platform_topology(
+            instruments=[part.instrument for part in self.instruments],
+            accounts=accounts,
+            proxied=self.proxied,
+            engines=self.engines,
+            apis=self.apis,
+        )
+
+
+class LoadPart(_Part):
+    """Open loop: ``rate_per_s`` operations are started each second, whether or not earlier ones were answered."""
+
+    profile: str
+    rate_per_s: float = Field(gt=0, le=100_000, strict=False)
+
+
+class PhasesPart(_Part):
+    warm_up_s: Duration = Field(alias="warm_up")
+    measure_s: Duration = Field(alias="measure")
+    drain_s: Duration = Field(default=20.0, alias="drain")  # the longest it may take
+
+    @field_validator("warm_up_s", "measure_s", "drain_s")
+    @classmethod
+    def _takes_time(cls, seconds: float) -> float:
+        if not 1 <= seconds <= 24 * 3600:
+            raise ValueError(f"{seconds:g} s: expected 1 s to 24 h")
+        return seconds
+
+
+class FaultPart(_Part):
+    """``at`` counts from the start of the measured phase; ``spread`` moves it by up to so much, drawn from the seed."""
+
+    at_s: Duration = Field(alias="at")
+    spread_s: Duration = Field(default=0.0, alias="spread")
+    kind: str
+    target: str
+    value: str | None = None
+    for_s: Annotated[float | None, BeforeValidator(_duration_or_good)] = Field(alias="for")
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in KINDS:
+            raise ValueError(f"unknown fault {kind!r}; there are {', '.join(KINDS)}")
+        return kind
+
+
+class ObjectivePart(_Part):
+    """What the run must reach to pass (reports.gate lists what can be asked for)."""
+
+    objective: str
+    max: float = Field(ge=0, strict=False)
+    scope: str | None = None
+
+
+class Scenario(_Part):
+    title: str
+    seed: int = Field(ge=0, lt=2**63)
+    topology: TopologyPart
+    market: bool = True  # whether simulated traders keep a two-sided market beside the load
+    load: LoadPart
+    phases: PhasesPart
+    faults: list[FaultPart] = Field(default_factory=list)
+    objectives: list[ObjectivePart] = Field(default_factory=list)
+
+
+def problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """What the model's types cannot say: targets that do not exist, faults that do not fit, unknown objectives."""
+    yield from _objective_problems(scenario)
+    links = scenario.topology.model_copy(update={"proxied": []}).build().links
+    selectors_good = True
+    for index, selector in enumerate(scenario.topology.proxied):
+        try:
+            matching_links(links, selector)
+        except UnknownSelectorError as error:
+            selectors_good = False
+            yield ("topology", "proxied", index), str(error)
+    if selectors_good:
+        topology = scenario.topology.build()
+        for index, fault in enumerate(scenario.faults):
+            for key, message in _fault_problems(fault, scenario.phases, topology):
+                yield ("faults", index, key), message
+
+
+def _objective_problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    for index, objective in enumerate(scenario.objectives):
+        try:
+            parse_objective(objective.model_dump())
+        except ObjectiveError as error:
+            key = "scope" if "scope" in str(error) else "objective"
+            yield ("objectives", index, key), str(error)
+
+
+def _fault_problems(part: FaultPart, phases: PhasesPart, topology: Topology) -> Iterator[tuple[str, str]]:
+    try:
+        fault = make_fault(part.kind, part.target, part.value)
+    except FaultError as error:
+        yield "value", str(error)
+        return
+    if part.for_s is None and not fault.lasting:
+        yield "for", f"{part.kind} cannot be for good: give it a duration"
+    if part.for_s == 0:
+        yield "for", "a fault lasts longer than 0 s"
+    if part.spread_s > part.at_s:
+        yield "spread", f"{part.spread_s:g} s would let it start before the measured phase"
+    if part.at_s + part.spread_s + (part.for_s or 0.0) > phases.measure_s:
+        yield "at", f"it would last beyond the measured phase of {phases.measure_s:g} s"
+    try:
+        fault.check(topology)
+    except FaultError as error:
+        yield "target", str(error)
