@@ -19,7 +19,8 @@ from stack.errors import StackError, StartError, UnresolvedError
 from stack.options import StackOptions
 from stack.ports import PortReserve
 from stack.process import ChildProcess, Identity, Launch
-from stack.registry import ProcessEntry, RegistryEntry, registry_folder, remove_entry, sweep, write_entry
+from stack.programs import python_env
+from stack.registry import ProcessEntry, RegistryEntry, ports_folder, remove_entry, sweep, write_entry
 from stack.roles import RoleWatch
 from stack.startup import Startup
 from stack.status import AccountStatus, InstrumentStatus, NodeStatus, StackStatus
@@ -211,7 +212,7 @@ class EmbeddedStack:
         """
         node = self._find(name)
         log = self.options.log_folder / f"{name}.log"
-        launch = Launch(tuple(argv), {**os.environ, **env}, log, cwd=Path.cwd(), guarded=True)
+        launch = Launch(tuple(argv), {**python_env(), **env}, log, cwd=Path.cwd(), guarded=True)
         await self._supervisor.start(node, launch)
         process = self._supervisor.process(name)
         assert process is not None
@@ -225,7 +226,7 @@ class EmbeddedStack:
             self.folder.chmod(0o711)  # PostgreSQL runs as nobody: it may pass through, not look around
         self._register()
         self.options.log_folder.mkdir(parents=True, exist_ok=True)
-        self._ports = PortReserve(registry_folder() / "ports")
+        self._ports = PortReserve(ports_folder())
         self._wiring = wire(self.topology, self._ports.take, self.options.ports)
         self._session = aiohttp.ClientSession()
         engines = {n.name: self.base_url(n.name) for n in self.topology.nodes if n.role is Role.ENGINE}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from stack.binaries import cache_folder
 from stack.postgres import PostgresPair
 from stack.process import Launch
 from stack.topology import Node, Role, Topology
@@ -39,7 +40,7 @@ class Programs:
         """An engine, api or feed, which reaches its servers through its own links."""
         links = {role: self.wiring.servers(node, role) for role in (Role.POSTGRES, Role.REDIS, Role.ENGINE)}
         own = {"ELSON_NODE": node.name, "ELSON_HOST": HOST, "ELSON_PORT": str(self.wiring.ports[node.name])}
-        return Launch(argv, {**os.environ, **self._settings(links), **own}, self._log(node.name), cwd=Path.cwd())
+        return Launch(argv, {**python_env(), **self._settings(links), **own}, self._log(node.name), cwd=Path.cwd())
 
     def one_shot(self, name: str, argv: tuple[str, ...]) -> Launch:
         """Preparations such as migrating and seeding, which reach every server directly."""
@@ -48,7 +49,8 @@ class Programs:
             for role in (Role.REDIS, Role.ENGINE)
         }
         direct[Role.POSTGRES] = [self.wiring.address("postgres:primary")]
-        env = {**os.environ, **self._settings(direct), "ELSON_NODE": name}
+        own = {"ELSON_NODE": name, "ELSON_HOST": HOST, "ELSON_PORT": "1"}  # it serves nothing, but must have one
+        env = {**python_env(), **self._settings(direct), **own}
         return Launch(argv, env, self._log(name), cwd=Path.cwd())
 
     def write_seed(self, path: Path) -> None:
@@ -80,3 +82,14 @@ class Programs:
 
     def _log(self, name: str) -> Path:
         return self.log_folder / f"{name}.log"
+
+
+def python_env() -> dict[str, str]:
+    """This process's environment, in which Python keeps its bytecode: compiling it anew takes a node four times as long.
+
+    Where bytecode beside the sources is unwanted, it goes into the cache.
+    """
+    env = dict(os.environ)
+    if env.pop("PYTHONDONTWRITEBYTECODE", None):
+        env.setdefault("PYTHONPYCACHEPREFIX", str(cache_folder().with_name("bytecode")))
+    return env

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stack.errors import NoSuchStackError, StackError
@@ -47,7 +47,19 @@ class RegistryEntry(BaseModel):
 def registry_folder() -> Path:
     """``$XDG_RUNTIME_DIR/elson`` or ``/tmp/elson-<uid>``, private to this user. Raises StackError when it is not."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(runtime, "elson") if runtime and Path(runtime).is_dir() else Path(f"/tmp/elson-{os.getuid()}")
+    return _private(Path(runtime, "elson")) if runtime and Path(runtime).is_dir() else _private(_fallback())
+
+
+def ports_folder() -> Path:
+    """The same for every command of this user, whatever its environment. Raises StackError as above."""
+    return _private(_fallback()) / "ports"
+
+
+def _fallback() -> Path:
+    return Path(f"/tmp/elson-{os.getuid()}")
+
+
+def _private(folder: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
@@ -101,10 +113,14 @@ def sweep() -> list[str]:
 
 
 def _kill(identity: Identity) -> bool:
+    """With its descendants: a guard that is killed can no longer see to them."""
     if not identity.alive():
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(identity.pid, signal.SIGKILL)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(identity.pid)
+        for victim in (*process.children(recursive=True), process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
     return True
 
 

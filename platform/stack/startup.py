@@ -61,11 +61,10 @@ class Startup:
         primary = steps.create_task(self._primary())
         standby = steps.create_task(self._standby(needs=(primary, proxies)))
         migration = steps.create_task(self._migrate(needs=(primary,)))
-        servers = (redis, proxies, standby, migration)
         for node in self.topology.nodes:
-            if node.role in self.options.programs:
-                steps.create_task(self._program(node, needs=servers))
-        steps.create_task(self._seed(needs=servers))
+            if node.role in self.options.programs:  # they wait for their database, so their own start costs no time
+                steps.create_task(self._program(node, needs=(redis, proxies)))
+        steps.create_task(self._seed(needs=(standby, migration)))
 
     async def _redis(self) -> None:
         if Role.REDIS in self.options.roles:
@@ -130,7 +129,12 @@ class Startup:
             return answer.status == 200
 
     def _launch(self, node: Node, argv: tuple[str, ...]) -> Launch:
-        return Launch(argv, {"PATH": "/usr/bin:/bin", "LOG_LEVEL": "info"}, self.options.log_folder / f"{node.name}.log", cwd=self.folder)
+        return Launch(
+            argv,
+            {"PATH": "/usr/bin:/bin", "LOG_LEVEL": "info"},
+            self.options.log_folder / f"{node.name}.log",
+            cwd=self.folder,
+        )
 
 
 async def run_tool(launch: Launch, what: str) -> None:
