@@ -1,0 +1,65 @@
+"""The seam between a market and an exchange: requests go in, answers come back by callback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from reports.records import OutcomeKind
+from trading.core.orders import OrderStatus, OrderType, Side, TimeInForce
+
+
+class Action(StrEnum):
+    PLACE = "place"
+    CANCEL = "cancel"
+    OPEN_ORDERS = "open_orders"
+    POSITIONS = "positions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One operation of one account, meant to happen at ``at_s`` in the market's time.
+
+    A cancel names the order by both ids; the order's own fields are those of a place.
+    """
+
+    at_s: float
+    account: str
+    action: Action
+    symbol: str
+    client_order_id: str | None = None
+    order_id: str | None = None
+    side: Side | None = None
+    order_type: OrderType | None = None
+    time_in_force: TimeInForce | None = None
+    quantity: int | None = None
+    limit_price_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAnswer:
+    order_id: str
+    client_order_id: str
+    side: Side
+    status: OrderStatus
+    quantity: int
+    filled_quantity: int
+    limit_price_micros: int | None
+    average_price_micros: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``orders``: the one placed, or all open ones. ``position``: shares held, where that was asked."""
+
+    outcome: OutcomeKind
+    orders: tuple[OrderAnswer, ...] = ()
+    position: int | None = None
+
+
+class Gateway(Protocol):
+    """Never blocks and never raises for what the other side does; ``on_answer`` is called exactly once."""
+
+    def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None: ...

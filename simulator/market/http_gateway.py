@@ -1,0 +1,229 @@
+"""The gateway a market really trades through: the public API, every operation recorded in ``operations-market``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from time import time_ns
+from typing import assert_never
+
+import aiohttp
+import msgspec
+
+from reports.records import OPERATIONS, OutcomeKind, TableWriter, outcome_of
+from reports.rows import Operation
+from simulator.market.gateway import Action, Answer, OrderAnswer, Request
+from stack.status import AccountStatus
+from trading.core.orders import OrderStatus, Side
+from trading.wire.feed import micros_of
+from trading.wire.orders import decimal_text
+
+MARKET_FULL = "market full"
+_STOPPED = "the market was stopped before an answer came"
+_MAX_OPEN_ORDERS = 500
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """``start_ns`` is the epoch time of the market's zero; ``speed`` how many of its seconds make a real one."""
+
+    endpoints: Sequence[str]
+    start_ns: int
+    speed: float = 1.0
+    max_in_flight: int = 128
+    deadline_s: float = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """What one request came to; ``sent_ns`` None: it was never sent."""
+
+    endpoint: str | None
+    sent_ns: int | None
+    done_ns: int | None
+    status: int | None
+    body: str
+    answer: Answer
+
+
+class HttpGateway:
+    """Operations alternate between the endpoints. Beyond ``max_in_flight`` they are recorded as never sent."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, accounts: Mapping[str, AccountStatus], folder: Path, options: HttpOptions
+    ) -> None:
+        # aiohttp would send a GET or DELETE again when a kept connection is cut; it has no public switch for that.
+        session._retry_connection = False
+        self._session = session
+        self._accounts = accounts
+        self._options = options
+        self._writer = TableWriter(folder / "operations-market", OPERATIONS, rows_per_batch=200)
+        self._ids = count()
+        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self.recorded = 0
+        self.failure: OSError | None = None
+
+    def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
+        operation_id = next(self._ids)
+        if len(self._in_flight) >= self._options.max_in_flight:
+            answer = Answer(OutcomeKind.FAIL)
+            self._record(operation_id, request, _Exchange(None, None, None, None, MARKET_FULL, answer))
+            asyncio.get_running_loop().call_soon(on_answer, answer)
+        else:
+            task = asyncio.create_task(self._carry_out(operation_id, request, on_answer))
+            self._in_flight[operation_id] = task
+
+    async def close(self) -> None:
+        """Ends the record; what is still under way has an unknown outcome. Raises OSError when it cannot be written."""
+        tasks = list(self._in_flight.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._writer.close()
+
+    async def _carry_out(self, operation_id: int, request: Request, on_answer: Callable[[Answer], None]) -> None:
+        endpoint = self._options.endpoints[operation_id % len(self._options.endpoints)]
+        sent_ns = time_ns()
+        try:
+            exchange = await self._exchange(request, endpoint, sent_ns)
+        except asyncio.CancelledError:
+            exchange = _unanswered(endpoint, sent_ns, _STOPPED)
+        del self._in_flight[operation_id]
+        self._record(operation_id, request, exchange)
+        on_answer(exchange.answer)
+
+    async def _exchange(self, request: Request, endpoint: str, sent_ns: int) -> _Exchange:
+        method, path, body = _http_request(request)
+        account = self._accounts[request.account]
+        headers = {"APCA-API-KEY-ID": account.key_id, "APCA-API-SECRET-KEY": account.secret_key}
+        timeout = aiohttp.ClientTimeout(total=self._options.deadline_s)
+        try:
+            async with self._session.request(
+                method, endpoint + path, headers=headers, json=body, timeout=timeout, allow_redirects=False
+            ) as response:
+                text = (await response.read()).decode(errors="replace")
+        except aiohttp.ClientConnectorError as error:  # nothing was sent
+            return _Exchange(endpoint, sent_ns, None, None, str(error), Answer(OutcomeKind.FAIL))
+        except TimeoutError:
+            return _unanswered(endpoint, sent_ns, f"no answer within {self._options.deadline_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return _unanswered(endpoint, sent_ns, str(error) or type(error).__name__)
+        answer = parse_answer(request, response.status, text)
+        return _Exchange(endpoint, sent_ns, time_ns(), response.status, text, answer)
+
+    def _record(self, operation_id: int, request: Request, exchange: _Exchange) -> None:
+        placed = exchange.answer.orders[:1] if request.action is Action.PLACE else ()
+        operation = Operation(
+            source="market",
+            operation_id=operation_id,
+            kind=request.action if request.action in (Action.PLACE, Action.CANCEL) else "read",
+            account_id=self._accounts[request.account].account_id,
+            client_order_id=request.client_order_id,
+            symbol=request.symbol,
+            side=request.side,
+            order_type=request.order_type,
+            time_in_force=request.time_in_force,
+            quantity=request.quantity,
+            limit_price_micros=request.limit_price_micros,
+            intended_ns=self._options.start_ns + round(request.at_s / self._options.speed * _NS_PER_S),
+            sent_ns=exchange.sent_ns,
+            done_ns=exchange.done_ns,
+            outcome=exchange.answer.outcome,
+            http_status=exchange.status,
+            order_id=placed[0].order_id if placed else request.order_id,
+            endpoint=exchange.endpoint,
+            answer=exchange.body,
+        )
+        try:
+            self._writer.add(msgspec.structs.asdict(operation))
+            self.recorded += 1
+        except OSError as error:
+            self.failure = error
+
+
+class _OrderBody(msgspec.Struct):
+    id: str
+    client_order_id: str
+    side: Side
+    status: OrderStatus
+    qty: str
+    filled_qty: str
+    limit_price: str | None = None
+    filled_avg_price: str | None = None
+
+
+class _PositionBody(msgspec.Struct):
+    symbol: str
+    qty: str
+
+
+def parse_answer(request: Request, status: int, text: str) -> Answer:
+    """An answer's meaning; a success that cannot be read tells nothing."""
+    outcome = outcome_of(status)
+    if outcome is not OutcomeKind.OK:
+        return Answer(outcome)
+    try:
+        match request.action:
+            case Action.PLACE:
+                return Answer(outcome, (_order_answer(msgspec.json.decode(text, type=_OrderBody)),))
+            case Action.CANCEL:
+                return Answer(outcome)
+            case Action.OPEN_ORDERS:
+                listed = msgspec.json.decode(text, type=list[_OrderBody])
+                return Answer(outcome, tuple(_order_answer(order) for order in listed))
+            case Action.POSITIONS:
+                held = msgspec.json.decode(text, type=list[_PositionBody])
+                return Answer(outcome, position=sum(int(row.qty) for row in held if row.symbol == request.symbol))
+            case _:
+                assert_never(request.action)
+    except (msgspec.DecodeError, ValueError):
+        return Answer(OutcomeKind.UNKNOWN)
+
+
+def _http_request(request: Request) -> tuple[str, str, dict[str, str | None] | None]:
+    match request.action:
+        case Action.PLACE:
+            return "POST", "/v2/orders", _order_body(request)
+        case Action.CANCEL:
+            return "DELETE", f"/v2/orders/{request.order_id}", None
+        case Action.OPEN_ORDERS:
+            return "GET", f"/v2/orders?status=open&limit={_MAX_OPEN_ORDERS}", None
+        case Action.POSITIONS:
+            return "GET", "/v2/positions", None
+        case _:
+            assert_never(request.action)
+
+
+def _order_body(request: Request) -> dict[str, str | None]:
+    body: dict[str, str | None] = {
+        "symbol": request.symbol,
+        "qty": str(request.quantity),
+        "side": request.side,
+        "type": request.order_type,
+        "time_in_force": request.time_in_force,
+        "client_order_id": request.client_order_id,
+    }
+    if request.limit_price_micros is not None:
+        body["limit_price"] = decimal_text(request.limit_price_micros)
+    return body
+
+
+def _order_answer(body: _OrderBody) -> OrderAnswer:
+    return OrderAnswer(
+        order_id=body.id,
+        client_order_id=body.client_order_id,
+        side=body.side,
+        status=body.status,
+        quantity=int(body.qty),
+        filled_quantity=int(body.filled_qty),
+        limit_price_micros=None if body.limit_price is None else micros_of(float(body.limit_price)),
+        average_price_micros=None if body.filled_avg_price is None else micros_of(float(body.filled_avg_price)),
+    )
+
+
+def _unanswered(endpoint: str, sent_ns: int, why: str) -> _Exchange:
+    return _Exchange(endpoint, sent_ns, None, None, why, Answer(OutcomeKind.UNKNOWN))

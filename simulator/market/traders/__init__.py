@@ -1,0 +1,1 @@
+"""The kinds of traders a market is made of, one module each."""
