@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
 from trading.core import risk
 from trading.core.client_order_ids import ClientOrderIds
 from trading.core.commands import CancelOrder, CloseSession, Command, Deposit, ListInstrument, OpenAccount, PlaceOrder
+from trading.core.errors import InvariantError
 from trading.core.events import (
     CASH,
     AccountOpened,
@@ -23,8 +24,10 @@ from trading.core.events import (
     Traded,
 )
 from trading.core.ledger import Ledger
-from trading.core.order_book import Fill, Order, OrderBook
+from trading.core.order_book import BookSide, Fill, OrderBook
 from trading.core.orders import (
+    BUY,
+    SELL,
     AccountId,
     CancelReason,
     OrderId,
@@ -36,6 +39,16 @@ from trading.core.orders import (
 )
 
 Balances: TypeAlias = Iterator[tuple[AccountId, str, int, int]]
+
+_IOC, _CLIENT = TimeInForce.IOC, CancelReason.CLIENT
+
+
+class OpenOrder(NamedTuple):
+    """A resting order: what was accepted, and its price and its unfilled shares."""
+
+    accepted: OrderAccepted
+    price_micros: int
+    leaves: int
 
 
 class Market:
@@ -59,7 +72,7 @@ class Exchange:
         self.last_trade_id = TradeId(0)
         self._ledger = Ledger()
         self._markets: dict[Symbol, Market] = {}
-        self._open_orders: dict[OrderId, Order] = {}
+        self._resting: dict[OrderId, OrderAccepted] = {}
         self._client_order_ids = ClientOrderIds()
 
     def apply(self, command: Command) -> Outcome:
@@ -103,9 +116,19 @@ class Exchange:
         """How much of an asset was ever deposited: always the sum of all balances."""
         return self._ledger.issued(asset)
 
-    def open_order(self, order_id: OrderId) -> Order | None:
-        """The live order, to be read only; None when it is closed or never was."""
-        return self._open_orders.get(order_id)
+    def open_order(self, order_id: OrderId) -> OpenOrder | None:
+        """The order as it is now; None when it is closed or never was."""
+        accepted = self._resting.get(order_id)
+        if accepted is None:
+            return None
+        own, _ = self._markets[accepted.symbol].book.sides[accepted.side]
+        price_micros = _limit_of(accepted)
+        return OpenOrder(accepted, price_micros, own.leaves(order_id, price_micros))
+
+    def open_orders(self, symbol: Symbol, side: Side) -> Iterator[OpenOrder]:
+        """The resting orders of one side, best price first, oldest first."""
+        for order_id, price_micros, leaves in self._markets[symbol].book.queue(side):
+            yield OpenOrder(self._resting[order_id], price_micros, leaves)
 
     def known_order(self, account_id: AccountId, client_order_id: str) -> OrderId | None:
         """The order that was accepted under this client_order_id, open or closed."""
@@ -146,6 +169,7 @@ class Exchange:
         if self._ledger.has(command.account_id):
             return Refused(RejectReason.ALREADY_EXISTS, f"account {command.account_id} is open")
         self._ledger.open(command.account_id)
+        self._client_order_ids.open(command.account_id)
         return [AccountOpened(command.account_id)]
 
     def _deposit(self, command: Deposit) -> Outcome:
@@ -170,7 +194,7 @@ class Exchange:
         needed = risk.reservation(command, market.book)
         if isinstance(needed, Refused):
             return needed
-        asset = CASH if command.side is Side.BUY else command.symbol
+        asset = CASH if command.side is BUY else command.symbol
         if refusal := risk.check_funds(command, needed, self._ledger.available(command.account_id, asset)):
             return refusal
         return self._accept(command, market, self._ledger.reserve(command.account_id, asset, needed))
@@ -178,15 +202,17 @@ class Exchange:
     def _cancel(self, command: CancelOrder) -> Outcome:
         if not self._ledger.has(command.account_id):
             return _unknown_account(command.account_id)
-        order = self._open_orders.get(command.order_id)
+        order = self._resting.get(command.order_id)
         if order is None and 0 < command.order_id <= self.last_order_id:
             return Refused(RejectReason.NOT_CANCELABLE, f"order {command.order_id} is closed")
-        if order is None or order.accepted.account_id != command.account_id:
+        if order is None or order.account_id != command.account_id:
             message = f"account {command.account_id} has no order {risk.shown(command.order_id)}"
             return Refused(RejectReason.UNKNOWN_ORDER, message)
-        market = self._markets[order.accepted.symbol]
+        market = self._markets[order.symbol]
         market.sequence += 1
-        return self._withdraw(order, market.book, CancelReason.CLIENT)
+        events: list[Event] = []
+        self._withdraw(order, market.book, _CLIENT, events)
+        return events
 
     def _close_session(self, command: CloseSession) -> Outcome:
         market = self._markets.get(command.symbol)
@@ -194,8 +220,8 @@ class Exchange:
             return _unknown_symbol(command.symbol)
         market.sequence += 1
         events: list[Event] = [SessionClosed(command.symbol)]
-        for order in _day_orders(market.book):
-            events += self._withdraw(order, market.book, CancelReason.SESSION_CLOSED)
+        for order in self._day_orders(market.book):
+            self._withdraw(order, market.book, CancelReason.SESSION_CLOSED, events)
         return events
 
     # -- the life of an order ----------------------------------------------------------------------
@@ -207,70 +233,67 @@ class Exchange:
         accepted = OrderAccepted(order_id, *command[1:])
         events: list[Event] = [accepted, reserved]
         leaves = accepted.quantity
-        fills = market.book.match(accepted.side, leaves, accepted.limit_price_micros)
-        for fill in fills:
-            leaves -= fill[1]
+        own, opposite = market.book.sides[accepted.side]
+        for fill in opposite.take(leaves, accepted.limit_price_micros):
+            leaves -= fill[2]
             self._trade(accepted, fill, leaves, events)
         if leaves:
-            self._dispose(accepted, leaves, market.book, events)
+            self._dispose(accepted, leaves, own, events)
         return events
 
     def _trade(self, taker: OrderAccepted, fill: Fill, leaves: int, events: list[Event]) -> None:
         """Books one fill: the trade, both sides of its settlement, and what the buyer did not have to spend."""
-        order, quantity = fill
-        maker, price_micros = order.accepted, order.price_micros
-        if not order.leaves:
-            del self._open_orders[maker.order_id]
+        maker_id, price_micros, quantity, maker_leaves = fill
+        maker = self._resting[maker_id] if maker_leaves else self._resting.pop(maker_id)
         trade_id = self.last_trade_id = TradeId(self.last_trade_id + 1)
-        events.append(
-            Traded(
-                trade_id,
-                taker.symbol,
-                price_micros,
-                quantity,
-                taker.side,
-                maker.order_id,
-                maker.account_id,
-                order.leaves,
-                taker.order_id,
-                taker.account_id,
-                leaves,
-            )
-        )
-        buyer, seller = (taker, maker) if taker.side is Side.BUY else (maker, taker)
-        ledger, buyer_id, seller_id = self._ledger, buyer.account_id, seller.account_id
-        events.append(ledger.pay(buyer_id, seller_id, CASH, quantity * price_micros))
-        events.append(ledger.pay(seller_id, buyer_id, taker.symbol, quantity))
-        limit_micros = buyer.limit_price_micros
-        if limit_micros is not None and limit_micros > price_micros:
-            events.append(ledger.release(buyer_id, CASH, quantity * (limit_micros - price_micros)))
-
-    def _dispose(self, accepted: OrderAccepted, leaves: int, book: OrderBook, events: list[Event]) -> None:
-        """Lets the unfilled part of an order rest, or withdraws it where the order may not wait."""
-        price_micros = accepted.limit_price_micros
-        if price_micros is None or accepted.time_in_force is TimeInForce.IOC:
-            events += self._canceled(accepted, None, leaves, CancelReason.UNFILLED)
+        taker_id, taker_account_id, _, symbol, side, _, _, _, limit_micros = taker
+        maker_account_id = maker.account_id
+        both = (maker_id, maker_account_id, maker_leaves, taker_id, taker_account_id, leaves)
+        events.append(Traded(trade_id, symbol, price_micros, quantity, side, *both))
+        pay = self._ledger.pay
+        if side is SELL:
+            events.append(pay(maker_account_id, taker_account_id, CASH, quantity * price_micros))
+            events.append(pay(taker_account_id, maker_account_id, symbol, quantity))
             return
-        order = Order(accepted, price_micros, leaves)
-        book.rest(order)
-        self._open_orders[accepted.order_id] = order
-        events.append(OrderRested(accepted.order_id, accepted.symbol, accepted.side, price_micros, leaves))
+        events.append(pay(taker_account_id, maker_account_id, CASH, quantity * price_micros))
+        events.append(pay(maker_account_id, taker_account_id, symbol, quantity))
+        if limit_micros is not None and limit_micros > price_micros:
+            saved_micros = quantity * (limit_micros - price_micros)
+            events.append(self._ledger.release(taker_account_id, CASH, saved_micros))
 
-    def _withdraw(self, order: Order, book: OrderBook, reason: CancelReason) -> list[Event]:
-        book.remove(order)
-        del self._open_orders[order.accepted.order_id]
-        return self._canceled(order.accepted, order.price_micros, order.leaves, reason)
+    def _dispose(self, order: OrderAccepted, leaves: int, own: BookSide, events: list[Event]) -> None:
+        """Lets the unfilled part of an order rest, or withdraws it where the order may not wait."""
+        price_micros = order.limit_price_micros
+        if price_micros is None or order.time_in_force is _IOC:
+            self._canceled(order, None, leaves, CancelReason.UNFILLED, events)
+            return
+        order_id = order.order_id
+        own.add(order_id, price_micros, leaves)
+        self._resting[order_id] = order
+        events.append(OrderRested(order_id, order.symbol, order.side, price_micros, leaves))
+
+    def _withdraw(self, order: OrderAccepted, book: OrderBook, reason: CancelReason, events: list[Event]) -> None:
+        price_micros = _limit_of(order)
+        own, _ = book.sides[order.side]
+        leaves = own.remove(order.order_id, price_micros)
+        del self._resting[order.order_id]
+        self._canceled(order, price_micros, leaves, reason, events)
 
     def _canceled(
-        self, accepted: OrderAccepted, price_micros: int | None, leaves: int, reason: CancelReason
-    ) -> list[Event]:
-        order_id, account_id, _, symbol, side = accepted[:5]
-        events: list[Event] = [OrderCanceled(order_id, account_id, symbol, side, price_micros, leaves, reason)]
-        if side is Side.SELL:
+        self, order: OrderAccepted, rested_micros: int | None, leaves: int, reason: CancelReason, events: list[Event]
+    ) -> None:
+        order_id, account_id, _, symbol, side, _, _, _, limit_micros = order
+        events.append(OrderCanceled(order_id, account_id, symbol, side, rested_micros, leaves, reason))
+        if side is SELL:
             events.append(self._ledger.release(account_id, symbol, leaves))
-        elif accepted.limit_price_micros is not None:  # a market buy reserved only what it has spent
-            events.append(self._ledger.release(account_id, CASH, leaves * accepted.limit_price_micros))
-        return events
+        elif limit_micros is not None:  # a market buy reserved only what it has spent
+            events.append(self._ledger.release(account_id, CASH, leaves * limit_micros))
+
+    def _day_orders(self, book: OrderBook) -> list[OrderAccepted]:
+        """In the order of their ids."""
+        order_ids = sorted(order_id for side in Side for order_id, _, _ in book.queue(side))
+        orders = (self._resting[order_id] for order_id in order_ids)
+        return [order for order in orders if order.time_in_force is TimeInForce.DAY]
 
 
 def symbol_of(events: list[Event]) -> Symbol | None:
@@ -282,10 +305,10 @@ def symbol_of(events: list[Event]) -> Symbol | None:
             return None
 
 
-def _day_orders(book: OrderBook) -> list[Order]:
-    orders = [order for side in Side for order in book.orders(side)]
-    day = (order for order in orders if order.accepted.time_in_force is TimeInForce.DAY)
-    return sorted(day, key=lambda order: order.accepted.order_id)
+def _limit_of(order: OrderAccepted) -> int:
+    if order.limit_price_micros is None:
+        raise InvariantError(f"order {order.order_id} rests without a limit price")
+    return order.limit_price_micros
 
 
 def _unknown_account(account_id: AccountId) -> Refused:

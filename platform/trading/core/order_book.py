@@ -1,4 +1,4 @@
-"""One symbol's order book: open orders by price-time priority. It knows neither accounts' money nor events."""
+"""One symbol's order book: price-time priority over order ids, prices and shares. Nothing else."""
 
 from __future__ import annotations
 
@@ -7,143 +7,137 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from trading.core.events import OrderAccepted
-from trading.core.orders import OrderId, Side
+from trading.core.orders import BUY, SELL, OrderId, Side
 
-
-class Order:
-    """A resting order: what was accepted, its price and its unfilled shares. Only its book changes it."""
-
-    __slots__ = ("accepted", "leaves", "price_micros")
-
-    def __init__(self, accepted: OrderAccepted, price_micros: int, leaves: int) -> None:
-        self.accepted = accepted
-        self.price_micros = price_micros
-        self.leaves = leaves
-
-
-Fill: TypeAlias = tuple[Order, int]  # the maker and the shares that traded, at the maker's price
+# The maker, its price in micro-dollars, the shares that traded, and what is left of the maker afterwards.
+Fill: TypeAlias = tuple[OrderId, int, int, int]
+Queued: TypeAlias = tuple[OrderId, int, int]  # a resting order, its price and its unfilled shares
 
 
 class Level:
-    """The queue at one price, oldest first. An ordered dict takes from the front and from the middle in O(1)."""
+    """The queue at one price, oldest first: an ordered dict loses its first and any other order in O(1)."""
 
-    __slots__ = ("orders", "shares")
+    __slots__ = ("queue", "shares")
 
     def __init__(self) -> None:
-        self.orders: OrderedDict[OrderId, Order] = OrderedDict()
+        self.queue: OrderedDict[OrderId, int] = OrderedDict()  # unfilled shares by order
         self.shares = 0
 
-    def fill(self, quantity: int, fills: list[Fill]) -> int:
-        """Fills up to ``quantity`` shares from the front of the queue; returns what it could not fill."""
-        orders = self.orders
-        while quantity and orders:
-            order_id, maker = next(iter(orders.items()))
-            filled = min(quantity, maker.leaves)
-            maker.leaves -= filled
-            self.shares -= filled
-            quantity -= filled
-            fills.append((maker, filled))
-            if not maker.leaves:
-                del orders[order_id]
-        return quantity
+    def fill(self, quantity: int, price_micros: int, fills: list[Fill]) -> None:
+        """Fills ``quantity`` shares, fewer than there are, from the front of the queue."""
+        queue = self.queue
+        self.shares -= quantity
+        while quantity:
+            maker_id, leaves = next(iter(queue.items()))
+            if leaves > quantity:
+                queue[maker_id] = leaves = leaves - quantity
+                fills.append((maker_id, price_micros, quantity, leaves))
+                return
+            del queue[maker_id]
+            quantity -= leaves
+            fills.append((maker_id, price_micros, leaves, 0))
 
 
 class BookSide:
-    """The levels of one side. A price's rank is its sign times the price, so that the best rank is the greatest."""
+    """The levels of one side."""
 
-    __slots__ = ("levels", "ranks", "sign")
+    __slots__ = ("_levels", "_ranks", "_sign")
 
     def __init__(self, sign: int) -> None:
-        self.sign = sign
-        self.levels: dict[int, Level] = {}  # by rank; never an empty one
-        # Sorted, best last. Most activity is near the end, where a list inserts and deletes cheaply.
-        self.ranks: list[int] = []
+        self._levels: dict[int, Level] = {}  # by price; never an empty one
+        # A price's rank is its sign times the price: sorted, the best is the last. Most activity is near that end,
+        # where a list inserts and deletes cheaply.
+        self._ranks: list[int] = []
+        self._sign = sign
 
-    def add(self, order: Order) -> None:
-        rank = self.sign * order.price_micros
-        level = self.levels.get(rank)
+    def __bool__(self) -> bool:
+        return bool(self._ranks)
+
+    def add(self, order_id: OrderId, price_micros: int, shares: int) -> None:
+        """Joins the end of the queue at its price."""
+        level = self._levels.get(price_micros)
         if level is None:
-            level = self.levels[rank] = Level()
-            insort(self.ranks, rank)
-        level.orders[order.accepted.order_id] = order
-        level.shares += order.leaves
+            level = self._levels[price_micros] = Level()
+            insort(self._ranks, self._sign * price_micros)
+        level.queue[order_id] = shares
+        level.shares += shares
 
-    def remove(self, order: Order) -> None:
-        rank = self.sign * order.price_micros
-        level = self.levels[rank]
-        del level.orders[order.accepted.order_id]
-        level.shares -= order.leaves
-        if not level.orders:
-            del self.levels[rank]
-            del self.ranks[bisect_left(self.ranks, rank)]
+    def remove(self, order_id: OrderId, price_micros: int) -> int:
+        """Leaves the queue; returns the unfilled shares. Raises KeyError when it does not rest at this price."""
+        level = self._levels[price_micros]
+        shares = level.queue.pop(order_id)
+        if level.queue:
+            level.shares -= shares
+        else:
+            del self._levels[price_micros]
+            del self._ranks[bisect_left(self._ranks, self._sign * price_micros)]
+        return shares
 
     def take(self, quantity: int, limit_price_micros: int | None) -> list[Fill]:
-        """Fills up to ``quantity`` shares at the limit or better, best price first; without a limit at any price."""
+        """Fills up to ``quantity`` shares at the limit or better, best price first; without a limit at any price.
+
+        Orders that are filled have left the book when it returns.
+        """
         fills: list[Fill] = []
-        ranks = self.ranks
+        ranks, sign = self._ranks, self._sign
         if not ranks:
             return fills
-        worst = ranks[0] if limit_price_micros is None else self.sign * limit_price_micros
-        while quantity and ranks and (rank := ranks[-1]) >= worst:
-            level = self.levels[rank]
-            quantity = level.fill(quantity, fills)
-            if not level.orders:
-                del self.levels[rank]
-                ranks.pop()
+        worst = ranks[0] if limit_price_micros is None else sign * limit_price_micros
+        while quantity and ranks and ranks[-1] >= worst:
+            price_micros = sign * ranks[-1]
+            level = self._levels[price_micros]
+            if level.shares > quantity:
+                level.fill(quantity, price_micros, fills)
+                break
+            quantity -= level.shares
+            fills += [(maker_id, price_micros, leaves, 0) for maker_id, leaves in level.queue.items()]
+            del self._levels[price_micros]
+            ranks.pop()
         return fills
+
+    def leaves(self, order_id: OrderId, price_micros: int) -> int:
+        """The unfilled shares of an order that rests at this price."""
+        return self._levels[price_micros].queue[order_id]
 
     def cost_of(self, quantity: int) -> int:
         """What taking up to ``quantity`` shares would cost now, in micro-dollars."""
-        cost = 0
-        for price_micros, shares in self.depth():
+        cost_micros = 0
+        for price_micros, shares in self.levels():
             if not quantity:
                 break
             taken = min(quantity, shares)
-            cost += taken * price_micros
+            cost_micros += taken * price_micros
             quantity -= taken
-        return cost
+        return cost_micros
 
-    def depth(self) -> Iterator[tuple[int, int]]:
+    def levels(self) -> Iterator[tuple[int, int]]:
         """(price_micros, shares) of each level, best first."""
-        for rank in reversed(self.ranks):
-            yield self.sign * rank, self.levels[rank].shares
+        for rank in reversed(self._ranks):
+            price_micros = self._sign * rank
+            yield price_micros, self._levels[price_micros].shares
 
-    def queue(self) -> Iterator[Order]:
-        """Every order, best price first, oldest first."""
-        for rank in reversed(self.ranks):
-            yield from self.levels[rank].orders.values()
+    def queue(self) -> Iterator[Queued]:
+        """Every resting order, best price first, oldest first."""
+        for rank in reversed(self._ranks):
+            price_micros = self._sign * rank
+            for order_id, shares in self._levels[price_micros].queue.items():
+                yield order_id, price_micros, shares
 
 
 class OrderBook:
-    """Both sides of one symbol. A side's orders trade against the other side; what is left of them may rest."""
+    """Both sides of one symbol: an order takes from the opposite side, and what is left of it may join its own."""
 
-    __slots__ = ("asks", "bids")
+    __slots__ = ("asks", "bids", "sides")
 
     def __init__(self) -> None:
         self.bids = BookSide(+1)
         self.asks = BookSide(-1)
-
-    def side(self, side: Side) -> BookSide:
-        return self.bids if side is Side.BUY else self.asks
-
-    def opposite(self, side: Side) -> BookSide:
-        return self.asks if side is Side.BUY else self.bids
-
-    def match(self, side: Side, quantity: int, limit_price_micros: int | None) -> list[Fill]:
-        """Executes an incoming order of ``side``; filled makers have left the book when it returns."""
-        opposite = self.asks if side is Side.BUY else self.bids
-        return opposite.take(quantity, limit_price_micros)
-
-    def rest(self, order: Order) -> None:
-        self.side(order.accepted.side).add(order)
-
-    def remove(self, order: Order) -> None:
-        self.side(order.accepted.side).remove(order)
+        self.sides = {BUY: (self.bids, self.asks), SELL: (self.asks, self.bids)}  # (own, opposite)
 
     def levels(self, side: Side) -> list[tuple[int, int]]:
         """(price_micros, shares) of each level of ``side``, best first."""
-        return list(self.side(side).depth())
+        return list(self.sides[side][0].levels())
 
-    def orders(self, side: Side) -> Iterator[Order]:
-        return self.side(side).queue()
+    def queue(self, side: Side) -> Iterator[Queued]:
+        """The resting orders of ``side``, best price first, oldest first."""
+        return self.sides[side][0].queue()

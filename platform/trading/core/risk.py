@@ -7,6 +7,7 @@ from trading.core.events import CASH, Refused
 from trading.core.ledger import MAX_ISSUED, Ledger
 from trading.core.order_book import OrderBook
 from trading.core.orders import (
+    BUY,
     MAX_CLIENT_ORDER_ID_LENGTH,
     MAX_DEPOSIT,
     MAX_ORDER_VALUE_MICROS,
@@ -15,44 +16,52 @@ from trading.core.orders import (
     AccountId,
     OrderType,
     RejectReason,
-    Side,
 )
 
 MAX_ACCOUNT_ID = 2**63 - 1
 MAX_SYMBOL_LENGTH = 16
 
+_MARKET = OrderType.MARKET
+
 
 def check_terms(order: PlaceOrder, tick_micros: int) -> Refused | None:
     """Is this an order at all, whoever sends it and whatever the market is like?"""
-    if refusal := _check_client_order_id(order.client_order_id):
-        return refusal
-    quantity, price_micros = order.quantity, order.limit_price_micros
+    _, _, client_order_id, _, _, order_type, _, quantity, price_micros = order
+    # What cannot be printed cannot be stored either: PostgreSQL takes no NUL, UTF-8 no lone surrogate.
+    if not (0 < len(client_order_id) <= MAX_CLIENT_ORDER_ID_LENGTH and client_order_id.isprintable()):
+        return _bad_client_order_id(client_order_id)
     if not 0 < quantity <= MAX_QUANTITY:
         message = f"quantity {shown(quantity)} is not within 1..{MAX_QUANTITY}"
         return Refused(RejectReason.INVALID_QUANTITY, message)
-    if (price_micros is None) != (order.order_type is OrderType.MARKET):
+    if (price_micros is None) != (order_type is _MARKET):
         given = "none" if price_micros is None else f"{shown(price_micros)} micro-dollars"
-        message = f"a {order.order_type} order came with limit price {given}"
-        return Refused(RejectReason.INVALID_PRICE, message)
-    return None if price_micros is None else _check_price(quantity, price_micros, tick_micros)
+        return Refused(RejectReason.INVALID_PRICE, f"a {order_type} order came with limit price {given}")
+    if price_micros is None:
+        return None
+    if not 0 < price_micros <= MAX_PRICE_MICROS or price_micros % tick_micros:
+        return _bad_price(price_micros, tick_micros)
+    if quantity * price_micros > MAX_ORDER_VALUE_MICROS:
+        message = f"{quantity} at {price_micros} micro-dollars exceed {MAX_ORDER_VALUE_MICROS} together"
+        return Refused(RejectReason.ORDER_VALUE_TOO_LARGE, message)
+    return None
 
 
 def reservation(order: PlaceOrder, book: OrderBook) -> int | Refused:
     """What the order may cost at most: micro-dollars of a buy, shares of a sale."""
     if order.limit_price_micros is not None:
-        return order.quantity * order.limit_price_micros if order.side is Side.BUY else order.quantity
-    opposite = book.opposite(order.side)
-    if not opposite.ranks:
+        return order.quantity * order.limit_price_micros if order.side is BUY else order.quantity
+    _, opposite = book.sides[order.side]
+    if not opposite:
         message = f"nobody is there to trade {order.quantity} {order.symbol} with: 0 shares offered"
         return Refused(RejectReason.NO_LIQUIDITY, message)
-    return opposite.cost_of(order.quantity) if order.side is Side.BUY else order.quantity
+    return opposite.cost_of(order.quantity) if order.side is BUY else order.quantity
 
 
 def check_funds(order: PlaceOrder, needed: int, available: int) -> Refused | None:
     """Buying power for a buy, free shares for a sale."""
     if needed <= available:
         return None
-    if order.side is Side.BUY:
+    if order.side is BUY:
         message = f"buying {order.quantity} {order.symbol} takes {needed} micro-dollars, available are {available}"
         return Refused(RejectReason.INSUFFICIENT_BUYING_POWER, message)
     message = f"selling {needed} {order.symbol}, free to sell are {available}"
@@ -97,10 +106,7 @@ def shown(value: int | str | None) -> str:
     return repr(value[:64] if isinstance(value, str) else value)
 
 
-def _check_client_order_id(client_order_id: str) -> Refused | None:
-    # What cannot be printed cannot be stored either: PostgreSQL takes no NUL, UTF-8 no lone surrogate.
-    if 0 < len(client_order_id) <= MAX_CLIENT_ORDER_ID_LENGTH and client_order_id.isprintable():
-        return None
+def _bad_client_order_id(client_order_id: str) -> Refused:
     message = (
         f"client_order_id {shown(client_order_id)} has {len(client_order_id)} characters; "
         f"it takes 1..{MAX_CLIENT_ORDER_ID_LENGTH} printable ones"
@@ -108,16 +114,9 @@ def _check_client_order_id(client_order_id: str) -> Refused | None:
     return Refused(RejectReason.INVALID_CLIENT_ORDER_ID, message)
 
 
-def _check_price(quantity: int, price_micros: int, tick_micros: int) -> Refused | None:
-    if not 0 < price_micros <= MAX_PRICE_MICROS or price_micros % tick_micros:
-        message = (
-            f"limit price {shown(price_micros)} is no multiple of the tick {tick_micros} "
-            f"within 1..{MAX_PRICE_MICROS} micro-dollars"
-        )
-        return Refused(RejectReason.INVALID_PRICE, message)
-    if quantity * price_micros > MAX_ORDER_VALUE_MICROS:
-        message = (
-            f"{quantity} at {price_micros} are {quantity * price_micros} micro-dollars, over {MAX_ORDER_VALUE_MICROS}"
-        )
-        return Refused(RejectReason.ORDER_VALUE_TOO_LARGE, message)
-    return None
+def _bad_price(price_micros: int, tick_micros: int) -> Refused:
+    message = (
+        f"limit price {shown(price_micros)} is no multiple of the tick {tick_micros} "
+        f"within 1..{MAX_PRICE_MICROS} micro-dollars"
+    )
+    return Refused(RejectReason.INVALID_PRICE, message)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
-from trading.core.exchange import Exchange
+from trading.core.exchange import Exchange, OpenOrder
 from trading.core.orders import AccountId, OrderId, OrderType, Side, Symbol, TimeInForce
 
 _STATE_VERSION = 1
@@ -104,10 +104,13 @@ def state_of(exchange: Exchange) -> State:
 
 def _open_orders(exchange: Exchange, symbol: Symbol) -> Iterable[OpenOrderState]:
     """In canonical order: the book's own queues, level by level."""
-    book = exchange.book(symbol)
     for side in Side:
-        rows = [OpenOrderState(*order.accepted[:8], order.price_micros, order.leaves) for order in book.orders(side)]
+        rows = [_open_order(order) for order in exchange.open_orders(symbol, side)]
         yield from sorted(rows, key=lambda row: row.limit_price_micros)  # stable: each queue stays as it is
+
+
+def _open_order(order: OpenOrder) -> OpenOrderState:
+    return OpenOrderState(*order.accepted[:8], order.price_micros, order.leaves)
 
 
 def _by_level_and_id(row: OpenOrderState) -> tuple[str, str, int, int]:
