@@ -47,6 +47,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return _body(422, 42210000, f"body is no JSON: position {first['loc'][-1]}")
         where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
         return _body(422, 42210000, f"{where}: {first['msg']}"[:500])
 

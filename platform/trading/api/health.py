@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -55,14 +56,13 @@ async def _probe_all(shared: Context, probes: dict[str, Probe]) -> dict[str, dic
 
 
 async def _measured(probe: Probe, shared: Context) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
-    started_s = loop.time()
+    started_s = time.perf_counter()
     try:
         async with asyncio.timeout(PROBE_DEADLINE_S):
             found = {"state": "ok", **await probe(shared)}
     except (_ProbeError, DatabaseError, StreamError, OSError) as error:
         found = {"state": "down", "error": str(error) or type(error).__name__}
-    return {**found, "latency_ms": round((loop.time() - started_s) * 1e3, 3)}
+    return {**found, "latency_ms": round((time.perf_counter() - started_s) * 1e3, 3)}
 
 
 async def _engine(shared: Context) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from enum import StrEnum
 from typing import Any, Final
 
@@ -106,7 +107,7 @@ class EngineNode:
         while True:
             await self._apply_tail(connection)
             self.caught_up = True
-            asked_s = asyncio.get_running_loop().time()
+            asked_s = time.monotonic()
             if await self._lease.try_win():
                 self._lease_until_s = asked_s + self._lease.ttl_s
                 await self._apply_tail(connection)
@@ -146,17 +147,16 @@ class EngineNode:
 
     async def _keep_lease(self) -> None:
         """Renews three times per TTL. Safety does not hang on it (the epoch fences), only a quick, clean end does."""
-        loop = asyncio.get_running_loop()
         while True:
-            asked_s = loop.time()
+            asked_s = time.monotonic()
             if asked_s >= self._lease_until_s:
                 raise LeaseLostError("not renewed in time")
             await self._lease.renew(self._lease_until_s - asked_s)
             self._lease_until_s = asked_s + self._lease.ttl_s
-            await asyncio.sleep(max(0.0, asked_s + self._lease.ttl_s / 3 - loop.time()))
+            await asyncio.sleep(max(0.0, asked_s + self._lease.ttl_s / 3 - time.monotonic()))
 
     def _still_leading(self) -> bool:
-        return asyncio.get_running_loop().time() < self._lease_until_s
+        return time.monotonic() < self._lease_until_s
 
     async def _first_answer(self, order_id: OrderId) -> Done:
         """What the order's placement was answered the first time, from the journal."""

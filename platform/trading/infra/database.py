@@ -8,6 +8,7 @@ standby into a success that is not replicated.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -75,7 +76,7 @@ class Pool:
 
     async def fetch(self, query: str, *arguments: object, deadline_s: float = 2.0) -> list[asyncpg.Record]:
         """Rows of ``query``. Raises DatabaseError; DeadlineError covers waiting for a connection too."""
-        started = asyncio.get_running_loop().time()
+        started = time.monotonic()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._slots.acquire()
@@ -83,7 +84,7 @@ class Pool:
             raise DeadlineError(f"no free connection to PostgreSQL within {deadline_s:g} s") from None
         try:
             connection = await self._checkout()
-            left_s = max(0.001, deadline_s - (asyncio.get_running_loop().time() - started))
+            left_s = max(0.001, deadline_s - (time.monotonic() - started))
             rows: list[asyncpg.Record] = await within(connection, connection.fetch(query, *arguments), left_s)
             self._check_in(connection)
             return rows

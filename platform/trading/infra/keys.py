@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
+import time
 from dataclasses import dataclass
 
 from trading.core.orders import AccountId
@@ -36,7 +36,7 @@ class KeyRing:
 
     async def account_of(self, key_id: str, secret: str) -> AccountId | None:
         """The account a valid pair belongs to, None for any other. Raises DatabaseError when it cannot be told."""
-        now_s = asyncio.get_running_loop().time()
+        now_s = time.monotonic()
         entry = self._entries.get(key_id)
         if entry is None or now_s - entry.read_at_s > REFRESH_S:
             entry = await self._read(key_id, now_s)
