@@ -1,0 +1,86 @@
+"""The edge of a run: signals and errors become an INVALID record, one clear line and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from chaos.fault import FaultError
+from reports.render import rebuild
+from reports.results import EXIT_CODES, Verdict, VerdictKind
+from reports.run_folder import merge_operations, write_text
+from scenarios.loader import LoadedScenario
+from scenarios.programs import RunError
+from scenarios.progress import Progress
+from scenarios.record import RunRecord
+from scenarios.run import Run, RunOptions
+from stack.errors import StackError
+
+INVALID: Final = EXIT_CODES[VerdictKind.INVALID]
+# Errors whose text is complete; of any other the traceback is kept beside the record.
+_TOLD: Final = (RunError, StackError, FaultError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``trouble`` is what ended the run early, in one line; then there is no verdict but INVALID."""
+
+    exit_code: int
+    folder: Path | None = None
+    verdict: Verdict | None = None
+    trouble: str | None = None
+
+
+def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress) -> Outcome:
+    """Runs it to its end, on the main thread. Never raises for what happens to a run: the outcome tells."""
+    try:
+        record = RunRecord.create(loaded.name)
+    except OSError as error:
+        return Outcome(INVALID, trouble=f"no record can be written: {error}")
+    try:
+        return _with_record(Run(loaded, options, record, progress))
+    finally:
+        record.close()
+
+
+def _with_record(run: Run) -> Outcome:
+    folder = run.record.folder
+    try:
+        verdict = asyncio.run(_interruptible(run))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return _invalid(run, "interrupted", "interrupted")
+    except Exception as error:  # noqa: BLE001 (the process's edge: the run is INVALID, and the user is told why)
+        if not isinstance(error, _TOLD):
+            with suppress(OSError):
+                write_text(folder / "traceback.txt", traceback.format_exc())
+        return _invalid(run, "failed", str(error) or type(error).__name__)
+    return Outcome(verdict.exit_code, folder, verdict)
+
+
+async def _interruptible(run: Run) -> Verdict:
+    """SIGINT and SIGTERM cancel the run, which takes everything down; a second one makes that hasty."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await run.execute()
+
+
+def _invalid(run: Run, event: str, trouble: str) -> Outcome:
+    """Closes the record as far as it can be written, judged INVALID."""
+    folder = run.record.folder
+    verdict = None
+    try:
+        run.record.event(event, error=trouble)
+        run.record.describe({"ended": event, "trouble": trouble})
+        merge_operations(folder)
+        verdict = rebuild(folder)
+    except Exception as error:  # noqa: BLE001 (the same edge: a full disk must not hide what happened first)
+        sys.stderr.write(f"elson: the record in {folder} could not be finished: {error}\n")
+    return Outcome(INVALID, folder, verdict, trouble)

@@ -1,0 +1,97 @@
+"""The programs that use the platform during a run: the market, the feed's subscriber and the load."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loadtests.command import LoadOptions, locust_command
+from scenarios.model import Scenario
+from simulator.market.accounts import market_accounts
+from stack.accounts import generate_accounts
+from stack.embedded import EmbeddedStack
+from stack.process import ChildProcess, Launch, log_tail
+from stack.programs import python_env
+from stack.topology import Account, Topology
+
+PROFILES = Path(__file__).resolve().parent.parent / "loadtests" / "profiles"
+MARKET, LOAD = "market:1", "load:1"
+
+
+class RunError(Exception):
+    """The run cannot go on; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A started program and the log it writes."""
+
+    name: str
+    process: ChildProcess
+    log: Path
+
+    def failure(self) -> str:
+        """How it ended, with the tail of its log."""
+        tail = log_tail(self.log)
+        return f"{self.name} ended with exit code {self.process.exit_code}" + (f":\n{tail}" if tail else "")
+
+
+def scenario_topology(scenario: Scenario) -> Topology:
+    """The scenario's nodes and links with fresh accounts: first the load's, then those of the market's traders."""
+    part = scenario.topology.accounts
+    symbols = [instrument.symbol for instrument in scenario.topology.instruments]
+    load = generate_accounts(part.count, cash_micros=part.cash_micros, shares=dict.fromkeys(symbols, part.shares))
+    market = _market_accounts(symbols, first_id=part.count + 1) if scenario.market else ()
+    return scenario.topology.build((*load, *market))
+
+
+def _market_accounts(symbols: Iterable[str], first_id: int) -> tuple[Account, ...]:
+    accounts = []
+    for account_id, (name, cash_micros, shares) in enumerate(market_accounts(symbols), start=first_id):
+        symbol = name.split("-")[1]
+        (account,) = generate_accounts(1, cash_micros=cash_micros, shares={symbol: shares}, first_id=account_id)
+        accounts.append(replace(account, name=name))
+    return tuple(accounts)
+
+
+def write_status(stack: EmbeddedStack) -> Path:
+    """The stack's status for its programs. It holds the accounts' secrets, so it stays out of the record."""
+    path = stack.folder / "status.json"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(stack.status().model_dump_json(by_alias=True))
+    return path
+
+
+async def start_market(stack: EmbeddedStack, *, status: Path, record: Path, seed: int) -> Program:
+    argv = (sys.executable, "-m", "simulator.market", "--status", str(status), "--record", str(record))
+    process = await stack.start_program(MARKET, (*argv, "--seed", str(seed)), python_env())
+    return Program("the market", process, stack.options.log_folder / f"{MARKET}.log")
+
+
+def start_subscriber(stack: EmbeddedStack, *, status: Path, record: Path) -> Program:
+    """It is no node of the topology: it uses the load's links."""
+    log = stack.options.log_folder / "subscriber.log"
+    argv = (sys.executable, "-m", "loadtests.subscriber", "--status", str(status), "--record", str(record))
+    return Program("the feed's subscriber", ChildProcess.start(Launch(argv, python_env(), log, cwd=Path.cwd())), log)
+
+
+async def start_load(stack: EmbeddedStack, options: LoadOptions) -> Program:
+    argv, env = locust_command(options, python_env())
+    process = await stack.start_program(LOAD, argv, env)
+    return Program("the load", process, stack.options.log_folder / f"{LOAD}.log")
+
+
+async def sleep_while_running(seconds: float, programs: Iterable[Program]) -> None:
+    """Raises RunError as soon as one of the programs has ended."""
+    ends = {asyncio.create_task(program.process.wait()): program for program in programs}
+    try:
+        done, _ = await asyncio.wait(ends, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in ends:
+            task.cancel()
+    for task in done:
+        raise RunError(ends[task].failure())

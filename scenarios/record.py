@@ -1,0 +1,107 @@
+"""The record a run writes while it runs: its folder, run.json, the events."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from chaos.conductor import PlannedFault
+from loadtests.schedule import ScheduleOptions, schedule, schedule_digest
+from reports.run_folder import EventLog, new_run_folder, point_latest, runs_root, write_json
+from scenarios.loader import LoadedScenario
+from scenarios.model import Scenario
+from scenarios.provenance import commit, machine, versions
+from scenarios.schedule import fault_schedule_digest
+from stack.topology import Topology
+
+
+class RunRecord:
+    """Raises OSError from anything when the disk is full; nothing of it is a pass then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._events = EventLog(folder)
+        self._run: dict[str, Any] = {}
+
+    @classmethod
+    def create(cls, name: str) -> RunRecord:
+        """A new folder, to which ``latest`` points from now on."""
+        root = runs_root(os.environ)
+        folder = new_run_folder(root, name)
+        point_latest(root, folder)
+        return cls(folder)
+
+    def describe(self, run: dict[str, Any]) -> None:
+        """Adds to run.json."""
+        self._run |= run
+        write_json(self.folder / "run.json", self._run)
+
+    def event(self, name: str, **details: Any) -> None:
+        self._events.add(name, **details)
+
+    def fault_event(self, line: dict[str, Any]) -> None:
+        details = {key: value for key, value in line.items() if key not in ("event", "at_ns")}
+        self._events.add("fault", at_ns=line["at_ns"], **details)
+
+    def close(self) -> None:
+        with suppress(OSError):  # the disk is full: what could be written is
+            self._events.close()
+
+
+def run_description(
+    loaded: LoadedScenario, seed: int, faults: Sequence[PlannedFault], command_line: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that is known before anything starts."""
+    scenario = loaded.scenario
+    head, dirty = commit()
+    operations = schedule(load_schedule(scenario, seed))
+    return {
+        "scenario": loaded.name,
+        "title": scenario.title,
+        "seed": seed,
+        "started_ns": time.time_ns(),
+        "command_line": list(command_line),
+        "commit": head,
+        "dirty": dirty,
+        "versions": versions(),
+        "machine": machine(),
+        "configuration": scenario.model_dump(mode="json"),
+        "scenario_text": loaded.text,
+        "objectives": [objective.model_dump() for objective in scenario.objectives],
+        "faults": [asdict(fault) for fault in faults],
+        "fault_schedule_digest": fault_schedule_digest(faults),
+        "scheduled_operations": len(operations),
+        "load_schedule_digest": schedule_digest(operations),
+    }
+
+
+def load_schedule(scenario: Scenario, seed: int) -> ScheduleOptions:
+    """What the load will intend: the same as its profile draws from the same seed."""
+    return ScheduleOptions(
+        seed=seed,
+        accounts=scenario.topology.accounts.count,
+        symbols=tuple(instrument.symbol for instrument in scenario.topology.instruments),
+        rate_per_s=scenario.load.rate_per_s,
+        duration_s=scenario.phases.warm_up_s + scenario.phases.measure_s,
+    )
+
+
+def topology_description(topology: Topology) -> dict[str, Any]:
+    """The picture without secrets."""
+    return {
+        "nodes": [{"name": node.name, "role": node.role.value} for node in topology.nodes],
+        "links": [
+            {"name": link.name, "from": link.client.name, "to": link.server.name, "proxied": link.proxied}
+            for link in topology.links
+        ],
+        "instruments": [asdict(instrument) for instrument in topology.instruments],
+        "accounts": [
+            {"account_id": a.account_id, "name": a.name, "cash_micros": a.cash_micros, "shares": a.shares}
+            for a in topology.accounts
+        ],
+    }

@@ -1,0 +1,248 @@
+"""One whole run, phase after phase: prepare, warm up, measure (faults inside), heal, drain, check, report."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from chaos.conductor import Conductor, PlannedFault
+from chaos.durations import duration_text
+from chaos.fault_log import FaultLog
+from loadtests.command import LoadOptions
+from reports.record import Record
+from reports.render import rebuild
+from reports.results import Verdict
+from reports.run_folder import merge_operations
+from scenarios.control import offer_faults
+from scenarios.dump import dump_database, dump_engine
+from scenarios.loader import LoadedScenario
+from scenarios.platform_state import PlatformState
+from scenarios.programs import (
+    MARKET,
+    PROFILES,
+    Program,
+    RunError,
+    scenario_topology,
+    sleep_while_running,
+    start_load,
+    start_market,
+    start_subscriber,
+    write_status,
+)
+from scenarios.progress import Progress
+from scenarios.record import RunRecord, run_description, topology_description
+from scenarios.sampler import Sampler
+from scenarios.schedule import fault_schedule
+from stack.embedded import EmbeddedStack
+from stack.options import StackOptions
+
+_LOAD_LEAD_S: Final = 4.0  # what the load's process needs to come up before its schedule starts
+_MARKET_LIMIT_S: Final = 20.0
+_HEAL_LIMIT_S: Final = 20.0
+_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    seed: int
+    command_line: tuple[str, ...]
+    keep: bool = False  # leave the platform up after the report, until interrupted
+
+
+@dataclass(slots=True)
+class Run:
+    """The state of one run. ``execute`` is the order of everything; each phase is one method below it."""
+
+    loaded: LoadedScenario
+    options: RunOptions
+    record: RunRecord
+    progress: Progress
+    faults: tuple[PlannedFault, ...] = ()
+    programs: list[Program] = field(default_factory=list)
+    measure_from_ns: int = 0
+
+    async def execute(self) -> Verdict:
+        """Raises what stopped it; then the record says so, and nothing is left running."""
+        self.faults = fault_schedule(self.loaded.scenario, self.options.seed)
+        async with AsyncExitStack() as platform:
+            stack = await self._prepare(platform)
+            async with self._conducting(stack) as conductor, self._sampling(stack):
+                await self._warm_up(stack)
+                await self._measure(conductor)
+                await self._heal(stack, conductor)
+                await self._drain(stack)
+            with self._phase("check", "copying the database and the engine's state") as results:
+                results += await self._copy(stack)
+                if not self.options.keep:
+                    await platform.aclose()
+                results += await self._check()
+            verdict = await self._report()
+            if self.options.keep:
+                await self._stay_up(stack, verdict)
+        return verdict
+
+    # -- the phases --------------------------------------------------------------------------------
+
+    async def _prepare(self, platform: AsyncExitStack) -> EmbeddedStack:
+        with self._phase("prepare", "starting the platform") as results:
+            loaded, options = self.loaded, self.options
+            topology = scenario_topology(loaded.scenario)
+            description = await asyncio.to_thread(
+                run_description, loaded, options.seed, self.faults, options.command_line
+            )
+            self.record.describe({**description, "topology": topology_description(topology)})
+            stack = EmbeddedStack(topology, StackOptions(self.record.folder / "logs"), self._on_stack_event)
+            await platform.enter_async_context(stack)
+            ready = [node for node in stack.status().nodes if node.state == "ready"]
+            results.append(f"{len(ready)} nodes ready, record in {self.record.folder}")
+            return stack
+
+    async def _warm_up(self, stack: EmbeddedStack) -> None:
+        scenario, folder, seed = self.loaded.scenario, self.record.folder, self.options.seed
+        with self._phase("warm_up", "opening the market, then the load") as results:
+            status = write_status(stack)
+            self.programs.append(start_subscriber(stack, status=status, record=folder))
+            if scenario.market:
+                self.programs.append(await start_market(stack, status=status, record=folder, seed=seed))
+                async with asyncio.timeout(_MARKET_LIMIT_S), PlatformState(stack) as state:
+                    symbols = [part.symbol for part in scenario.topology.instruments]
+                    await state.two_sided(symbols, self.programs)
+            load_from_ns = time.time_ns() + int(_LOAD_LEAD_S * _NS)
+            self.measure_from_ns = load_from_ns + int(scenario.phases.warm_up_s * _NS)
+            self.programs.append(await start_load(stack, self._load_options(status, load_from_ns)))
+            await sleep_while_running((self.measure_from_ns - time.time_ns()) / _NS, self.programs)
+            results.append(f"{scenario.load.rate_per_s:g} operations/s offered")
+
+    async def _measure(self, conductor: Conductor) -> None:
+        phases, load = self.loaded.scenario.phases, self.loaded.scenario.load
+        doing = f"{duration_text(phases.measure_s)} under {load.rate_per_s:g} operations/s, {len(self.faults)} faults"
+        for fault in self.faults:  # a run that ends before they are due must not look as if it had planned none
+            self.record.event(
+                "fault",
+                fault_id=fault.fault_id,
+                kind=fault.kind,
+                target=fault.target,
+                state="planned",
+                permanent=fault.for_s is None,
+                due_ns=self.measure_from_ns + int(fault.at_s * _NS),
+            )
+        with self._phase("measure", doing):
+            following = asyncio.create_task(conductor.follow(self.faults))
+            try:
+                until_ns = self.measure_from_ns + int(phases.measure_s * _NS)
+                # The load may be done a moment before the phase: its last operation is drawn, not fixed.
+                steady = [program for program in self.programs if program.name != "the load"]
+                await sleep_while_running((until_ns - time.time_ns()) / _NS, steady)
+            finally:
+                following.cancel()
+                await asyncio.wait({following})
+            if not following.cancelled():
+                following.result()
+
+    async def _heal(self, stack: EmbeddedStack, conductor: Conductor) -> None:
+        with self._phase("heal", "undoing the faults") as results:
+            undone = await conductor.clear()
+            async with asyncio.timeout(_HEAL_LIMIT_S), PlatformState(stack) as state:
+                leader = await state.active_engine()
+            results.append(f"{len(undone)} faults were still on, {leader} is active")
+
+    async def _drain(self, stack: EmbeddedStack) -> None:
+        limit_s = self.loaded.scenario.phases.drain_s
+        with self._phase("drain", "waiting for the last answers and the feed") as results:
+            load = self.programs[-1]
+            try:
+                async with asyncio.timeout(limit_s):
+                    if await load.process.wait() != 0:
+                        raise RunError(load.failure())
+                    if self.loaded.scenario.market:
+                        await stack.terminate(MARKET)
+                    async with PlatformState(stack) as state:
+                        sequence = await state.feed_caught_up()
+            except TimeoutError:
+                raise RunError(f"not drained within {duration_text(limit_s)}: answers or feed still missing") from None
+            subscriber = self.programs[0].process
+            if await subscriber.terminate(within_s=5) != 0:
+                raise RunError(self.programs[0].failure())
+            results.append(f"everything answered, the feed is at {sequence}")
+
+    async def _copy(self, stack: EmbeddedStack) -> list[str]:
+        async with PlatformState(stack) as state:
+            leader = await state.active_engine()
+        await dump_engine(stack.base_url(leader), self.record.folder)
+        rows = await dump_database(stack.postgres_dsn(), self.record.folder)
+        operations = await asyncio.to_thread(merge_operations, self.record.folder)
+        return [f"{rows['journal']:,} journal records, {operations:,} operations"]
+
+    async def _check(self) -> list[str]:
+        from scenarios.checks import run_checks
+
+        results = await asyncio.to_thread(run_checks, Record(self.record.folder))
+        return [f"{sum(result.verdict == 'holds' for result in results)} of {len(results)} checks hold"]
+
+    async def _report(self) -> Verdict:
+        with self._phase("report", "writing the report"):
+            pass  # the report shows this phase, too: it must be over before it is written
+        return await asyncio.to_thread(rebuild, self.record.folder)
+
+    # -- around them -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _phase(self, name: str, doing: str) -> Iterator[list[str]]:
+        """An exception leaves the phase without an end in the record: then the run is INVALID."""
+        self.record.event("phase", phase=name, state="started")
+        with self.progress.phase(name, doing) as results:
+            yield results
+            self.record.event("phase", phase=name, state="ended")
+
+    @asynccontextmanager
+    async def _conducting(self, stack: EmbeddedStack) -> AsyncIterator[Conductor]:
+        log = FaultLog(self.record.folder / "faults.jsonl")
+        async with Conductor(stack, log, self._on_fault_event) as conductor:
+            offer_faults(stack, conductor)
+            yield conductor
+
+    @asynccontextmanager
+    async def _sampling(self, stack: EmbeddedStack) -> AsyncIterator[None]:
+        sampler = Sampler(stack, self.record.folder)
+        task = asyncio.create_task(sampler.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            sampler.close()
+            if not task.cancelled() and (error := task.exception()):
+                raise RunError(f"the metrics could not be sampled: {error}") from error
+
+    async def _stay_up(self, stack: EmbeddedStack, verdict: Verdict) -> None:
+        self.progress.plain(f"{verdict.verdict}; the platform stays up (stack {stack.stack_id}) until Ctrl-C")
+        await stack.down_requested.wait()
+
+    def _load_options(self, status: Path, start_at_ns: int) -> LoadOptions:
+        scenario = self.loaded.scenario
+        return LoadOptions(
+            status=status,
+            record=self.record.folder,
+            seed=self.options.seed,
+            rate_per_s=scenario.load.rate_per_s,
+            duration_s=scenario.phases.warm_up_s + scenario.phases.measure_s,
+            traders=scenario.topology.accounts.count,
+            start_at_ns=start_at_ns,
+            profile=PROFILES / f"{scenario.load.profile}.py",
+        )
+
+    def _on_stack_event(self, name: str, **details: object) -> None:
+        self.record.event(name, **details)
+        if name == "role_changed" and self.measure_from_ns:
+            self.progress.line(f"{details['node']} is {details['role']}")
+
+    def _on_fault_event(self, line: dict[str, object]) -> None:
+        self.record.fault_event(line)
+        evidence = line.get("evidence")
+        why = line.get("error") or (evidence["summary"] if isinstance(evidence, dict) else "")
+        self.progress.line(f"{line['kind']} {line['target']} {line['state']}{f': {why}' if why else ''}")

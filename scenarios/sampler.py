@@ -1,0 +1,97 @@
+"""Samples every node once a second: its own metrics, and the processor time and memory its processes take."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from reports.records import METRICS, TableWriter
+from stack.embedded import EmbeddedStack
+from stack.topology import Role
+
+_PERIOD_S: Final = 1.0
+_ANSWER_LIMIT: Final = aiohttp.ClientTimeout(total=0.8)
+_WITH_METRICS: Final = (Role.ENGINE, Role.API, Role.FEED)
+_PREFIXES: Final = ("engine_", "api_", "feed_")
+_LEFT_OUT: Final = ("_bucket", "_created")  # sums and counts give rates and means; buckets would be most of the rows
+
+
+class Sampler:
+    """Runs until cancelled; ``close`` finishes metrics.parquet."""
+
+    def __init__(self, stack: EmbeddedStack, folder: Path) -> None:
+        self._stack = stack
+        self._writer = TableWriter(folder / "metrics", METRICS)
+        self._spent: dict[tuple[str, int], tuple[float, float]] = {}  # (node, pid) -> (when, processor seconds)
+
+    async def run(self) -> None:
+        async with aiohttp.ClientSession(timeout=_ANSWER_LIMIT) as session:
+            due = time.monotonic()
+            while True:
+                await asyncio.gather(*(self._sample(session, node.name) for node in self._stack.topology.nodes))
+                due = max(due + _PERIOD_S, time.monotonic())
+                await asyncio.sleep(due - time.monotonic())
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def _sample(self, session: aiohttp.ClientSession, name: str) -> None:
+        status = self._stack.node(name)
+        if status.pid is None:
+            return
+        self._sample_usage(name, status.pid)
+        if Role(name.partition(":")[0]) in _WITH_METRICS:
+            for metric, labels, value in _parsed(await _scrape(session, self._stack.base_url(name))):
+                self._add(name, metric, labels, value)
+
+    def _sample_usage(self, name: str, pid: int) -> None:
+        """Of the node's process and all it forked, processor time in per cent of one core."""
+        try:
+            process = psutil.Process(pid)
+            family = [process, *process.children(recursive=True)]
+            now_s, spent_s = time.monotonic(), sum(sum(member.cpu_times()[:2]) for member in family)
+            rss_bytes = sum(member.memory_info().rss for member in family)
+        except psutil.NoSuchProcess:
+            return
+        self._add(name, "rss_bytes", "", rss_bytes)
+        before = self._spent.get((name, pid))
+        if before is not None:
+            # A child that ended meanwhile takes its past with it: then less than nothing seems spent.
+            share = max(0.0, spent_s - before[1]) / (now_s - before[0])
+            self._add(name, "cpu_percent", "", round(100 * share, 2))
+        self._spent[name, pid] = (now_s, spent_s)
+
+    def _add(self, node: str, metric: str, labels: str, value: float) -> None:
+        row: dict[str, Any] = {
+            "at_ns": time.time_ns(),
+            "node": node,
+            "metric": metric,
+            "labels": labels,
+            "value": value,
+        }
+        self._writer.add(row)
+
+
+async def _scrape(session: aiohttp.ClientSession, url: str) -> str:
+    """The node's metrics; "" when it does not answer, as one that was killed or frozen."""
+    try:
+        async with session.get(f"{url}/metrics") as answer:
+            return await answer.text() if answer.status == 200 else ""
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return ""
+
+
+def _parsed(text: str) -> Iterator[tuple[str, str, float]]:
+    for family in text_string_to_metric_families(text):
+        if family.name.startswith(_PREFIXES):
+            for sample in family.samples:
+                if not sample.name.endswith(_LEFT_OUT):
+                    labels = ",".join(f'{key}="{value}"' for key, value in sorted(sample.labels.items()))
+                    yield sample.name, labels, sample.value
