@@ -43,7 +43,9 @@ def write_status(folder: Path, urls: Sequence[str], feeds: Sequence[str] = ()) -
     return path
 
 
-def load_options(folder: Path, urls: Sequence[str], *, rate_per_s: float = 100.0, duration_s: float = 3.0) -> LoadOptions:
+def load_options(
+    folder: Path, urls: Sequence[str], *, rate_per_s: float = 100.0, duration_s: float = 3.0
+) -> LoadOptions:
     return LoadOptions(
         status=write_status(folder, urls),
         record=folder / "record",

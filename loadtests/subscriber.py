@@ -1,0 +1,187 @@
+"""``python -m loadtests.subscriber``: a feed client that keeps every message and builds every book, until stopped.
+
+Its record is what the feed is judged by, so it heals like a good client and hides nothing: a lost connection becomes
+a row of kind ``disconnect``, a gap in a symbol's sequence a row of kind ``gap``; both are followed by new snapshots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from time import monotonic, time_ns
+from typing import Any
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from loadtests.target import Target, TargetError, read_target
+from reports.records import FEED, TableWriter
+from trading.wire.feed import BookBuilder, FeedGapError
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberOptions:
+    """A feed that says nothing for ``silence_limit_s``, not even a heartbeat, is taken for dead."""
+
+    silence_limit_s: float = 5.0
+    reconnect_pause_s: float = 0.2
+    catch_up_limit_s: float = 2.0
+    flush_every_s: float = 1.0
+
+
+class Subscriber:
+    """Books and trades of all symbols and one account's order updates, from one feed at a time."""
+
+    def __init__(self, target: Target, writer: TableWriter, options: SubscriberOptions | None = None) -> None:
+        self._target = target
+        self._writer = writer
+        self._options = options or SubscriberOptions()
+        self._books: dict[str, BookBuilder] = {}
+        self._heartbeat = asyncio.Event()
+        self._flushed_at = monotonic()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follows the feed until ``stop`` is set, and on to the next heartbeat: up to there nothing is missing."""
+        following = asyncio.create_task(self._follow_for_ever())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not following.done():
+            self._heartbeat.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._options.catch_up_limit_s):
+                    await self._heartbeat.wait()
+        following.cancel()
+        stopping.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+    def books(self) -> dict[str, dict[str, Any]]:
+        """The books as they are: best level first, [price in micro-dollars, shares]."""
+        return {
+            symbol: {
+                "sequence": book.sequence,
+                "bids": sorted(book.bids.items(), reverse=True),
+                "asks": sorted(book.asks.items()),
+            }
+            for symbol, book in sorted(self._books.items())
+        }
+
+    async def _follow_for_ever(self) -> None:
+        for feed in cycle(self._target.feeds):
+            try:
+                await self._follow(feed)
+            except FeedGapError as error:
+                self._break("gap", feed, error)
+            except (OSError, WebSocketException, msgspec.DecodeError) as error:  # TimeoutError among them
+                self._break("disconnect", feed, error)
+            await asyncio.sleep(self._options.reconnect_pause_s)
+
+    async def _follow(self, feed: str) -> None:
+        limit_s = self._options.silence_limit_s
+        async with connect(stream_url(feed), max_size=None, open_timeout=limit_s, close_timeout=1) as connection:
+            await self._subscribe(connection)
+            while True:
+                async with asyncio.timeout(limit_s):
+                    frame = await connection.recv()
+                self._take(frame)
+
+    async def _subscribe(self, connection: ClientConnection) -> None:
+        account = self._target.accounts[0]
+        symbols = list(self._target.instruments)
+        for message in (
+            {"action": "auth", "key": account.key_id, "secret": account.secret_key},
+            {"action": "subscribe", "orderbooks": symbols, "trades": symbols},
+            {"action": "listen", "data": {"streams": ["trade_updates"]}},
+        ):
+            await connection.send(msgspec.json.encode(message).decode())
+
+    def _take(self, frame: str | bytes) -> None:
+        for message, raw in messages_of(frame):
+            kind = str(message.get("T") or message.get("stream"))
+            sequence = message.get("q")
+            self._record(kind, message.get("S"), sequence if isinstance(sequence, int) else None, raw)
+            match kind:
+                case "o":
+                    self._books.setdefault(message["S"], BookBuilder(message["S"])).apply(message)
+                case "h":
+                    self._heartbeat.set()
+                case "error":
+                    raise ConnectionError(f"{message.get('code')}: {message.get('msg')}")
+        if monotonic() - self._flushed_at > self._options.flush_every_s:
+            self._writer.flush()
+            self._flushed_at = monotonic()
+
+    def _break(self, kind: str, feed: str, error: Exception) -> None:
+        reason = {"feed": feed, "reason": str(error) or type(error).__name__}
+        self._record(kind, getattr(error, "symbol", None), None, msgspec.json.encode(reason).decode())
+
+    def _record(self, kind: str, symbol: str | None, sequence: int | None, message: str) -> None:
+        self._writer.add(
+            {"received_ns": time_ns(), "kind": kind, "symbol": symbol, "sequence": sequence, "message": message}
+        )
+
+
+def messages_of(frame: str | bytes) -> Iterator[tuple[dict[str, Any], str]]:
+    """The messages of a frame, each with its own JSON as it was received."""
+    text = frame.encode() if isinstance(frame, str) else frame
+    raws = _decode_raws(text) if text.lstrip().startswith(b"[") else [msgspec.Raw(text)]
+    for raw in raws:
+        yield _decode_message(raw), bytes(raw).decode()
+
+
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_message = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def stream_url(feed: str) -> str:
+    """The WebSocket behind a feed's base URL."""
+    return feed if feed.endswith("/stream") else f"{feed}/stream"
+
+
+async def subscribe(target: Target, folder: Path) -> None:
+    """Records ``feed`` and, at the end, feed_books.json in ``folder``, until SIGTERM or SIGINT.
+
+    Raises OSError when the record cannot be written.
+    """
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    writer = TableWriter(folder / "feed", FEED)
+    subscriber = Subscriber(target, writer)
+    try:
+        await subscriber.run(stop)
+    finally:
+        writer.close()
+    (folder / "feed_books.json").write_bytes(msgspec.json.encode(subscriber.books()))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.subscriber", description=__doc__)
+    parser.add_argument("--status", type=Path, required=True, metavar="FILE", help="status document of the stack")
+    parser.add_argument("--record", type=Path, required=True, metavar="FOLDER", help="where the record goes")
+    arguments = parser.parse_args(argv)
+    try:
+        target = read_target(arguments.status)
+        if not target.feeds:
+            raise TargetError(f"{arguments.status}: the stack has no feed")
+        arguments.record.mkdir(parents=True, exist_ok=True)
+        asyncio.run(subscribe(target, arguments.record))
+    except TargetError as error:
+        sys.stderr.write(f"subscriber: {error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"subscriber: the record is not complete: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The schedule: one seed, one sequence of intended operations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice, pairwise
+
+import pytest
+
+from loadtests.lanes import endless_lanes, measured_lanes
+from loadtests.schedule import NS_PER_S, IntendedOperation, Kind, ScheduleOptions, schedule, schedule_digest, windows
+from trading.core.orders import MAX_CLIENT_ORDER_ID_LENGTH, OrderType, Side
+
+OPTIONS = ScheduleOptions(seed=7, accounts=20, symbols=("AAA", "BBB"), rate_per_s=300, duration_s=40)
+
+
+def test_the_same_seed_draws_the_same_schedule_and_another_seed_another() -> None:
+    digest = schedule_digest(schedule(OPTIONS))
+    assert schedule_digest(schedule(OPTIONS)) == digest
+    assert schedule_digest(schedule(replace(OPTIONS, seed=8))) != digest
+
+
+def test_the_digest_notices_a_single_share_more() -> None:
+    operations = schedule(OPTIONS)
+    position = next(n for n, operation in enumerate(operations) if operation.quantity)
+    changed = operations[position]._replace(quantity=(operations[position].quantity or 0) + 1)
+    assert schedule_digest([*operations[:position], changed, *operations[position + 1 :]]) != schedule_digest(
+        operations
+    )
+
+
+def test_arrivals_are_poisson_at_the_offered_rate() -> None:
+    offsets = [operation.offset_ns for operation in schedule(OPTIONS)]
+    assert offsets == sorted(offsets)
+    assert offsets[0] >= 0
+    assert offsets[-1] < 40 * NS_PER_S
+    assert len(offsets) == pytest.approx(12_000, abs=5 * 12_000**0.5)
+    gaps = [(later - earlier) / NS_PER_S for earlier, later in pairwise(offsets)]
+    mean = sum(gaps) / len(gaps)
+    deviation = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
+    assert deviation == pytest.approx(mean, rel=0.05)  # as of an exponential distribution
+
+
+def test_operation_ids_count_and_client_order_ids_are_unique_and_short_enough() -> None:
+    operations = schedule(replace(OPTIONS, seed=2**63))
+    assert [operation.operation_id for operation in operations] == list(range(len(operations)))
+    placed = [operation.client_order_id or "" for operation in operations if operation.kind is Kind.PLACE]
+    assert len(set(placed)) == len(placed)
+    assert max(map(len, placed)) <= MAX_CLIENT_ORDER_ID_LENGTH
+
+
+def test_the_mix_is_near_what_was_asked_for() -> None:
+    operations = schedule(OPTIONS)
+    places = [operation for operation in operations if operation.kind is Kind.PLACE]
+    passive = [operation for operation in places if _is_passive(operation)]
+    share = {
+        "passive": len(passive) / len(operations),
+        "market": sum(operation.order_type is OrderType.MARKET for operation in places) / len(operations),
+        "cancel": sum(operation.kind is Kind.CANCEL for operation in operations) / len(operations),
+        "read": sum(operation.kind in (Kind.READ, Kind.LOOKUP) for operation in operations) / len(operations),
+    }
+    assert share == pytest.approx({"passive": 0.56, "market": 0.05, "cancel": 0.19, "read": 0.05}, abs=0.02)
+
+
+def test_a_cancel_names_a_resting_order_of_the_same_account_placed_a_second_before_and_only_once() -> None:
+    operations = schedule(OPTIONS)
+    placed = {operation.client_order_id: operation for operation in operations if operation.kind is Kind.PLACE}
+    cancels = [operation for operation in operations if operation.kind is Kind.CANCEL]
+    for cancel in cancels:
+        order = placed[cancel.client_order_id]
+        assert order.account == cancel.account
+        assert _is_passive(order)
+        assert cancel.offset_ns - order.offset_ns >= NS_PER_S
+    assert len({cancel.client_order_id for cancel in cancels}) == len(cancels) > 2_000
+
+
+def test_windows_follow_one_another_with_ids_that_go_on_counting() -> None:
+    first, second = islice(windows(replace(OPTIONS, duration_s=10)), 2)
+    assert second[0].operation_id == first[-1].operation_id + 1
+    assert 10 * NS_PER_S <= second[0].offset_ns < second[-1].offset_ns < 20 * NS_PER_S
+    assert [o.offset_ns - 10 * NS_PER_S for o in second[:100]] != [o.offset_ns for o in first[:100]]
+
+
+@pytest.mark.parametrize("traders", [1, 7, 20, 33])
+def test_every_operation_is_in_exactly_one_lane(traders: int) -> None:
+    lanes, count = measured_lanes(OPTIONS, traders)
+    served = []
+    for lane in lanes:
+        while lane.head is not None:
+            served.append(lane.head.operation_id)
+            lane.advance()
+    assert sorted(served) == list(range(count)) == list(range(len(schedule(OPTIONS))))
+
+
+def test_a_trader_per_account_serves_that_account_alone() -> None:
+    for lane in measured_lanes(OPTIONS, OPTIONS.accounts)[0]:
+        accounts = set()
+        while lane.head is not None:
+            accounts.add(lane.head.account)
+            lane.advance()
+        assert len(accounts) == 1
+
+
+def test_an_endless_lane_left_alone_for_long_continues_with_what_is_still_to_come() -> None:
+    busy, idle = endless_lanes(replace(OPTIONS, duration_s=1), 2)
+    busy.skip_to(60 * NS_PER_S)
+    idle.skip_to(60 * NS_PER_S)
+    for lane in (busy, idle):
+        assert lane.head is not None
+        assert 60 * NS_PER_S <= lane.head.offset_ns < 61 * NS_PER_S
+
+
+def _is_passive(operation: IntendedOperation) -> bool:
+    ticks = operation.price_offset_ticks
+    return ticks is not None and (ticks < 0) == (operation.side is Side.BUY)
