@@ -1,0 +1,135 @@
+"""Price-time priority, as traders know it."""
+
+from __future__ import annotations
+
+import pytest
+
+from trading.core.order_book import OrderBook
+from trading.core.orders import BUY, SELL, OrderId, OrderType, Side, TimeInForce
+
+from .floor import ANN, BBB, BOB, CAT, Floor
+
+
+def test_the_best_price_trades_first(floor: Floor) -> None:
+    worse = floor.sell(ANN, 10, 10.02)
+    better = floor.sell(BOB, 10, 10.01)
+    floor.buy(CAT, 15, 10.05)
+    assert floor.last_fills() == [(better, 10.01, 10), (worse, 10.02, 5)]
+
+
+def test_at_one_price_the_oldest_order_trades_first(floor: Floor) -> None:
+    first = floor.buy(ANN, 10, 10)
+    second = floor.buy(BOB, 10, 10)
+    third = floor.buy(CAT, 10, 10)
+    floor.sell(CAT, 25, 10)
+    assert floor.last_fills() == [(first, 10, 10), (second, 10, 10), (third, 10, 5)]
+
+
+def test_a_partly_filled_order_keeps_its_place_in_the_queue(floor: Floor) -> None:
+    first = floor.sell(ANN, 10, 10)
+    second = floor.sell(BOB, 10, 10)
+    floor.buy(CAT, 4, 10)
+    floor.buy(CAT, 8, 10)
+    assert floor.last_fills() == [(first, 10, 6), (second, 10, 2)]
+
+
+def test_a_canceled_order_leaves_the_queue_from_the_middle(floor: Floor) -> None:
+    first = floor.sell(ANN, 10, 10)
+    second = floor.sell(BOB, 10, 10)
+    third = floor.sell(ANN, 10, 10)
+    floor.cancel(BOB, second)
+    assert floor.asks() == [(10, 20)]
+    floor.buy(CAT, 20, 10)
+    assert floor.last_fills() == [(first, 10, 10), (third, 10, 10)]
+
+
+def test_a_trade_happens_at_the_price_of_the_order_that_waited(floor: Floor) -> None:
+    waiting = floor.sell(ANN, 10, 9.5)
+    floor.buy(BOB, 10, 10)
+    assert floor.last_fills() == [(waiting, 9.5, 10)]
+
+
+def test_orders_that_do_not_cross_wait_on_their_own_side(floor: Floor) -> None:
+    floor.buy(ANN, 10, 9.99)
+    floor.buy(ANN, 5, 9.98)
+    floor.buy(BOB, 7, 9.99)
+    floor.sell(BOB, 20, 10)
+    floor.sell(BOB, 30, 10.02)
+    assert floor.bids() == [(9.99, 17), (9.98, 5)]
+    assert floor.asks() == [(10, 20), (10.02, 30)]
+
+
+def test_what_a_limit_order_cannot_trade_at_its_limit_rests_there(floor: Floor) -> None:
+    floor.sell(ANN, 10, 10)
+    floor.sell(ANN, 10, 10.1)
+    floor.buy(BOB, 25, 10.05)
+    assert floor.last_fills() == [(1, 10, 10)]
+    assert floor.bids() == [(10.05, 15)]
+    assert floor.asks() == [(10.1, 10)]
+
+
+def test_a_market_order_sweeps_the_levels_and_never_rests(floor: Floor) -> None:
+    floor.buy(ANN, 10, 10)
+    floor.buy(ANN, 10, 9)
+    floor.sell(BOB, 50)
+    assert [fill[1:] for fill in floor.last_fills()] == [(10, 10), (9, 10)]
+    assert floor.bids() == floor.asks() == []
+
+
+def test_an_ioc_order_takes_what_is_there_and_never_rests(floor: Floor) -> None:
+    floor.sell(ANN, 10, 10)
+    floor.buy(BOB, 25, 10, TimeInForce.IOC)
+    assert floor.last_fills() == [(1, 10, 10)]
+    assert floor.bids() == floor.asks() == []
+
+
+def test_an_ioc_order_that_meets_nobody_is_accepted_and_canceled(floor: Floor) -> None:
+    order_id = floor.buy(BOB, 25, 10, TimeInForce.IOC)
+    assert floor.exchange.open_order(order_id) is None
+    assert floor.cash(BOB) == (10_000, 0)
+
+
+def test_symbols_do_not_trade_with_each_other(floor: Floor) -> None:
+    floor.sell(ANN, 10, 10)
+    floor.accepted(floor.order(BOB, Side.BUY, 10, 11, symbol=BBB))
+    assert floor.last_fills() == []
+    assert floor.exchange.book(BBB).levels(Side.BUY) == [(11_000_000, 10)]
+
+
+def test_an_open_order_can_be_looked_up_until_it_is_filled(floor: Floor) -> None:
+    order_id = floor.sell(ANN, 10, 10)
+    floor.buy(BOB, 4, 10)
+    order = floor.exchange.open_order(order_id)
+    assert order is not None
+    assert (order.accepted.order_type, order.price_micros, order.leaves) == (OrderType.LIMIT, 10_000_000, 6)
+    floor.buy(BOB, 6, 10)
+    assert floor.exchange.open_order(order_id) is None
+
+
+def test_trading_with_oneself_is_possible_and_moves_nothing_in_the_end(floor: Floor) -> None:
+    floor.sell(ANN, 10, 10)
+    floor.buy(ANN, 10, 11)
+    assert floor.cash(ANN) == (10_000, 0)
+    assert floor.shares(ANN) == (1_000, 0)
+    floor.buy(ANN, 10, 10)
+    floor.sell(ANN, 10)
+    assert floor.cash(ANN) == (10_000, 0)
+    assert floor.shares(ANN) == (1_000, 0)
+
+
+def test_a_level_is_gone_when_its_last_order_is() -> None:
+    book = OrderBook()
+    bids, _ = book.sides[BUY]
+    for order_id, price in ((1, 30), (2, 10), (3, 20)):
+        bids.add(OrderId(order_id), price, 5)
+    assert bids.remove(OrderId(3), 20) == 5
+    assert book.levels(BUY) == [(30, 5), (10, 5)]
+    assert bids.take(5, 30) == [(1, 30, 5, 0)]
+    assert book.levels(BUY) == [(10, 5)]
+
+
+def test_an_order_can_only_be_removed_from_where_it_rests() -> None:
+    asks, _ = OrderBook().sides[SELL]
+    asks.add(OrderId(1), 10, 5)
+    with pytest.raises(KeyError):
+        asks.remove(OrderId(2), 10)
