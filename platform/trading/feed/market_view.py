@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from trading.core.events import (
-    CASH,
+    OUTSIDE,
     Event,
     InstrumentListed,
     LedgerPosted,
@@ -133,9 +133,16 @@ class MarketView:
                 return []
 
     def _move_shares(self, event: Event) -> None:
-        if isinstance(event, LedgerPosted) and event.asset != CASH:
-            self._positions[event.debit_account_id, event.asset] -= event.amount
-            self._positions[event.credit_account_id, event.asset] += event.amount
+        """A trade moves shares at once: its update must show the position with it, before its postings are read."""
+        match event:
+            case Traded():
+                maker_sold = event.quantity if event.taker_side is Side.BUY else -event.quantity
+                self._positions[event.maker_account_id, event.symbol] -= maker_sold
+                self._positions[event.taker_account_id, event.symbol] += maker_sold
+            case LedgerPosted() if event.debit_account_id == OUTSIDE:
+                self._positions[event.credit_account_id, event.asset] += event.amount
+            case _:
+                pass
 
     def _updates(
         self, event: Event, record: JournalRecord, listening: frozenset[AccountId]

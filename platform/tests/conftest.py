@@ -1,0 +1,46 @@
+"""One running platform for all tests that only use it, and fresh ones for those that break it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from stack.accounts import generate_accounts
+from stack.embedded import EmbeddedStack
+from stack.options import StackOptions
+from stack.topology import Instrument, Topology, platform_topology
+from tests.client import Client
+
+SYMBOLS = ("AAA", "BBB")
+
+
+def small_platform() -> Topology:
+    accounts = generate_accounts(
+        6, cash_micros=10_000_000_000_000, shares=dict.fromkeys(SYMBOLS, 100_000), name="trader"
+    )
+    return platform_topology(
+        instruments=[Instrument(symbol, 10_000, 100_000_000) for symbol in SYMBOLS], accounts=accounts
+    )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
+    """Shared by the whole session: leave it as it was found, but for orders."""
+    async with EmbeddedStack(small_platform(), StackOptions(tmp_path_factory.mktemp("logs"))) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_platform(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
+    """One test's own, to be broken."""
+    async with EmbeddedStack(small_platform(), StackOptions(tmp_path)) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(platform: EmbeddedStack) -> AsyncIterator[Client]:
+    async with Client(platform.status()) as client:
+        yield client

@@ -1,0 +1,78 @@
+"""The engine dies, freezes or comes back as a zombie; a client's order is still executed exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from stack.embedded import EmbeddedStack
+from tests.client import Client, limit_order
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_an_order_sent_while_the_engine_dies_is_answered_by_its_successor(own_platform: EmbeddedStack) -> None:
+    async with Client(own_platform.status()) as client:
+        before = limit_order("buy", 1, "10.00")
+        first = await client.place(before)
+        active = await _active(own_platform)
+        await own_platform.kill(active)
+        orders = [limit_order("buy", 1, "11.00") for _ in range(20)]
+        answers = await asyncio.gather(*(client.place(order, api=n % 2) for n, order in enumerate(orders)))
+        assert [status for status, _ in answers] == [200] * 20
+        assert await client.place(before, api=1) == first
+        assert await _active(own_platform) != active
+        await _placed_once(client, [before, *orders])
+
+
+async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(own_platform: EmbeddedStack) -> None:
+    async with Client(own_platform.status()) as client:
+        zombie = await _active(own_platform)
+        pid = own_platform.node(zombie).pid
+        await own_platform.freeze(zombie)
+        orders = [limit_order("buy", 1, "12.00") for _ in range(10)]
+        answers = await asyncio.gather(*(client.place(order) for order in orders))
+        assert [status for status, _ in answers] == [200] * 10
+        leader = await client.full_state_of(await _active(own_platform))
+        await own_platform.resume(zombie)
+        async with asyncio.timeout(20):
+            while own_platform.node(zombie).pid == pid or own_platform.node(zombie).state != "ready":
+                await asyncio.sleep(0.05)
+        assert await client.full_state_of(await _active(own_platform)) == leader
+        await _placed_once(client, orders)
+        full = [state for state in await client.full_states() if state]
+        assert full[0] == full[1]
+
+
+async def test_a_cancel_whose_answer_was_lost_is_confirmed_not_refused(own_platform: EmbeddedStack) -> None:
+    async with Client(own_platform.status()) as client:
+        placed = [await client.place(limit_order("buy", 1, "13.00")) for _ in range(10)]
+        cancels = [
+            asyncio.create_task(client.request("DELETE", f"/v2/orders/{order['id']}", api=n % 2))
+            for n, (_, order) in enumerate(placed)
+        ]
+        await own_platform.kill(await _active(own_platform))
+        assert [status for status, _ in await asyncio.gather(*cancels)] == [204] * 10
+
+
+async def test_without_any_engine_an_order_is_not_called_failed(own_platform: EmbeddedStack) -> None:
+    """Sent and unanswered is unknown (504); the message says how to find out."""
+    async with Client(own_platform.status()) as client:
+        for engine in ("engine:1", "engine:2"):
+            await own_platform.freeze(engine)
+        status, error = await client.place(limit_order("buy", 1, "14.00"))
+        assert (status, error["code"]) == (504, 50410000)
+        assert "client_order_id" in error["message"]
+
+
+async def _active(stack: EmbeddedStack) -> str:
+    (node,) = await stack.resolve("engine:active")
+    return node.name
+
+
+async def _placed_once(client: Client, orders: list[dict[str, Any]]) -> None:
+    _, listed = await client.request("GET", "/v2/orders?status=all&limit=500")
+    known = [order["client_order_id"] for order in listed]
+    assert [known.count(order["client_order_id"]) for order in orders] == [1] * len(orders)

@@ -1,0 +1,149 @@
+"""What makes an answer durable, and the three ways a commit can look durable without being it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from stack.embedded import EmbeddedStack
+from trading.core.commands import Deposit, ListInstrument, OpenAccount
+from trading.core.orders import AccountId, Symbol
+from trading.engine.replica import Replica
+from trading.infra.database import connect
+from trading.infra.journal import AmbiguousCommitError, Batch, FencedError, JournalWriter, read_records
+from trading.infra.leadership import Lease, LeaseLostError
+from trading.wire.journal import JournalRecord
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
+
+COMMANDS = [
+    ListInstrument(1, Symbol("AAA"), 10_000),
+    OpenAccount(1, AccountId(1)),
+    Deposit(1, AccountId(1), "USD", 500),
+]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def lease(postgres: EmbeddedStack) -> AsyncIterator[Lease]:
+    lease = Lease(postgres.postgres_dsn(), "engine:1 test", ttl_s=0.5)
+    assert await lease.try_win()
+    yield lease
+    lease.close()
+
+
+def batch_of(replica: Replica, epoch: int) -> Batch:
+    batch = Batch()
+    for command in COMMANDS:
+        record = replica.execute(command, epoch=epoch, batch=batch)
+        assert isinstance(record, JournalRecord)
+        batch.add(record)
+    return batch
+
+
+async def journaled(dsn: str) -> list[JournalRecord]:
+    connection = await connect(dsn, "test")
+    try:
+        return await read_records(connection, 0)
+    finally:
+        connection.terminate()
+
+
+async def test_a_batch_writes_the_journal_and_every_projection(postgres: EmbeddedStack, lease: Lease) -> None:
+    dsn = postgres.postgres_dsn()
+    connection = await connect(dsn, lease.holder)
+    replica = Replica()
+    await JournalWriter(connection, lease.epoch, 3.0).commit(batch_of(replica, lease.epoch))
+    balances = await connection.fetch("SELECT * FROM balances")
+    ledger = await connection.fetch("SELECT sequence, debit_account_id, credit_account_id, asset, amount FROM ledger")
+    connection.terminate()
+    assert [tuple(row) for row in balances] == [(1, "USD", 500, 0)]
+    assert [tuple(row) for row in ledger] == [(3, 0, 1, "USD", 500)]
+    copy = Replica()
+    for record in await journaled(dsn):
+        copy.replay(record)
+    assert copy.full_state() == replica.full_state()
+
+
+async def test_a_deposed_writer_commits_nothing(postgres: EmbeddedStack, lease: Lease) -> None:
+    dsn = postgres.postgres_dsn()
+    # Another application name, so that taking over cannot end this session: only the epoch stands in its way.
+    connection = await connect(dsn, "zombie")
+    await asyncio.sleep(lease.ttl_s * 1.2)
+    successor = Lease(dsn, "engine:2 test", ttl_s=5)
+    assert await successor.try_win()
+    assert successor.epoch == lease.epoch + 1
+    with pytest.raises(FencedError):
+        await JournalWriter(connection, lease.epoch, 3.0).commit(batch_of(Replica(), lease.epoch))
+    with pytest.raises(LeaseLostError):
+        await lease.renew(1.0)
+    assert await journaled(dsn) == []
+    connection.terminate()
+    successor.close()
+
+
+async def test_taking_over_waits_for_a_batch_in_flight_or_stops_it(postgres: EmbeddedStack, lease: Lease) -> None:
+    """A leader frozen in the middle of a transaction holds the epoch's lock: its session is ended, its work undone."""
+    dsn = postgres.postgres_dsn()
+    frozen = await connect(dsn, lease.holder)
+    transaction = frozen.transaction()
+    await transaction.start()
+    await frozen.execute("SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE", lease.epoch)
+    await frozen.execute("INSERT INTO accounts VALUES (99)")
+    await asyncio.sleep(lease.ttl_s * 1.2)
+    successor = Lease(dsn, "engine:2 test", ttl_s=5)
+    assert await successor.try_win()
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await transaction.commit()
+    connection = await connect(dsn, "test")
+    assert await connection.fetchval("SELECT count(*) FROM accounts") == 0
+    connection.terminate()
+    successor.close()
+
+
+async def test_a_lease_that_is_held_cannot_be_won(postgres: EmbeddedStack, lease: Lease) -> None:
+    rival = Lease(postgres.postgres_dsn(), "engine:2 test", ttl_s=0.5)
+    for _ in range(4):
+        await lease.renew(1.0)
+        assert not await rival.try_win()
+        await asyncio.sleep(0.2)
+    rival.close()
+
+
+async def test_a_commit_that_never_reaches_the_standby_is_not_acknowledged(
+    postgres: EmbeddedStack, lease: Lease
+) -> None:
+    connection = await connect(postgres.postgres_dsn(), lease.holder)
+    await postgres.kill("postgres:standby")
+    with pytest.raises(AmbiguousCommitError):
+        await JournalWriter(connection, lease.epoch, 0.5).commit(batch_of(Replica(), lease.epoch))
+    assert connection.is_closed()
+
+
+async def test_a_canceled_synchronous_commit_is_not_acknowledged(postgres: EmbeddedStack, lease: Lease) -> None:
+    """PostgreSQL answers such a commit with success and a warning."""
+    dsn = postgres.postgres_dsn()
+    connection = await connect(dsn, lease.holder)
+    await postgres.kill("postgres:standby")
+    commit = asyncio.create_task(JournalWriter(connection, lease.epoch, 10.0).commit(batch_of(Replica(), lease.epoch)))
+    other = await connect(dsn, "test")
+    cancel = (
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'SyncRep'"
+    )
+    while not await other.fetch(cancel, lease.holder):
+        await asyncio.sleep(0.02)
+    with pytest.raises(AmbiguousCommitError, match="synchronous replication"):
+        await commit
+    other.terminate()
+    connection.terminate()
+
+
+async def test_a_frozen_server_cannot_hang_the_writer(postgres: EmbeddedStack, lease: Lease) -> None:
+    connection = await connect(postgres.postgres_dsn(), lease.holder)
+    await postgres.freeze("postgres:primary")
+    with pytest.raises(AmbiguousCommitError):
+        await JournalWriter(connection, lease.epoch, 0.3).commit(batch_of(Replica(), lease.epoch))
+    assert connection.is_closed()
