@@ -32,7 +32,7 @@ def test_every_intended_operation_ends_in_exactly_one_row_with_what_was_answered
     )
     assert rows.operation_id.tolist() == [operation.operation_id for operation in intended]
     assert rows.kind.tolist() == [operation.kind for operation in intended]
-    assert (rows.intended_ns - rows.intended_ns[0]).tolist() == [o.offset_ns - intended[0].offset_ns for o in intended]
+    assert (rows.intended_ns - rows.intended_ns.iloc[0]).tolist() == [o.offset_ns - intended[0].offset_ns for o in intended]
     assert set(rows.outcome) == {"ok"}
     placed = rows[rows.kind == "place"]
     assert (placed.order_id == "id-of-" + placed.client_order_id).all()
