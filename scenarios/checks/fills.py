@@ -21,7 +21,7 @@ def examine_orders(record: Record) -> Findings:
     violations = [_row(order, problem) for order in orders for problem in _order_problems(order, fills[order.order_id])]
     known = {order.order_id for order in orders}
     violations += [
-        {"order_id": order_id, "problem": f"{len(rows)} fills of an order that does not exist"}
+        {"order_id": order_id, "problem": f"does not exist, and has fills ({len(rows)})"}
         for order_id, rows in fills.items()
         if order_id not in known
     ]

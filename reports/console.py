@@ -1,0 +1,43 @@
+"""The last block a run prints: the verdict, why, and the numbers that matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from reports.results import Verdict, VerdictKind
+from reports.summary import figure_rows
+
+_STYLES: Final = {
+    VerdictKind.PASS: "bold white on green",
+    VerdictKind.FAIL: "bold white on red",
+    VerdictKind.INCONCLUSIVE: "bold black on yellow",
+    VerdictKind.INVALID: "bold white on magenta",
+}
+MAX_REASONS: Final = 8
+
+
+def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None) -> None:
+    """Plain lines when the console is no terminal. Text from the record is never read as markup."""
+    console = console or Console(highlight=False)
+    seed = "" if verdict.seed is None else f"  seed {verdict.seed}"
+    console.print()
+    console.print(Text.assemble((f" {verdict.verdict} ", _STYLES[verdict.verdict]), f"  {verdict.scenario}{seed}"))
+    for reason in verdict.reasons[:MAX_REASONS]:
+        console.print(Text(f"  - {reason}"))
+    if len(verdict.reasons) > MAX_REASONS:
+        console.print(Text(f"  - and {len(verdict.reasons) - MAX_REASONS} more in the report"))
+    table = Table.grid(padding=(0, 2))
+    for name, value in figure_rows(verdict.figures):
+        table.add_row(Text(f"  {name}"), Text(value))
+    for objective in verdict.objectives:
+        table.add_row(
+            Text(f"  {objective.objective} <= {objective.bound:g}"),
+            Text(f"{objective.outcome.replace('_', ' ')}: {objective.summary}"),
+        )
+    console.print(table)
+    console.print(Text(f"  report  {folder / 'report.html'}"), soft_wrap=True)

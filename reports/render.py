@@ -1,0 +1,148 @@
+"""The record for people: report.html (opens offline), summary.md, junit.xml. The same record gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.charts import all_charts
+from reports.gate import judge
+from reports.junit import junit_xml
+from reports.latency import QUANTILES, LatencyRow, latency_table
+from reports.outage import Outage, longest_usual_gap_ms, outages, settle_ns
+from reports.record import MissingPartError, Record
+from reports.results import Verdict
+from reports.run_folder import write_text
+from reports.summary import summary_markdown
+from reports.timeline import NS_PER_S, measured
+from reports.validity import judge_validity
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+# Where a number comes from: shown with it, so that it can be re-derived from the record.
+SOURCES: Final = {
+    "acknowledged": "operations.parquet: rows with kind place and outcome ok",
+    "rate": "operations.parquet: reports.validity.schedule_kept, the load's operations in the measured phase",
+    "latency": "operations.parquet: done_ns - intended_ns by reports.latency.response_ms, measured phase",
+    "outage": "operations.parquet and events.jsonl: reports.outage.outages",
+    "checks": "checks.json: scenarios.checks.run_checks on the database's tables, the feed and the operations",
+    "validity": "events.jsonl and operations.parquet: reports.validity.judge_validity",
+    "nodes": "metrics.parquet: reports.node_metrics",
+    "run": "run.json",
+}
+
+
+def rebuild(folder: Path) -> Verdict:
+    """Every output from the record alone: verdict.json, report.html, summary.md, junit.xml.
+
+    Needs checks.json. Raises OSError when the folder cannot be written.
+    """
+    record = Record(folder)
+    verdict = judge(record)
+    write_text(folder / "summary.md", summary_markdown(record, verdict))
+    write_text(folder / "junit.xml", junit_xml(record, verdict))
+    write_text(folder / "report.html", report_html(record, verdict))
+    return verdict
+
+
+def report_html(record: Record, verdict: Verdict) -> str:
+    """One page without any reference to the network. Everything from the record is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(ms=_ms, count=_count, pretty=_pretty)
+    charts = all_charts(record)
+    return environment.get_template("report.html.j2").render(
+        run=_or(lambda: record.run, {}),
+        folder=record.folder.name,
+        started=_or(lambda: _utc(record.run["started_ns"]), ""),
+        verdict=verdict,
+        findings=judge_validity(record),
+        checks=_or(record.checks, []),
+        latencies=_or(lambda: latency_table(record), []),
+        quantiles=list(QUANTILES),
+        outages=_or(lambda: outage_rows(record), []),
+        usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),
+        settle_s=_or(lambda: settle_ns(record) / NS_PER_S, None),
+        percentile_text=percentile_text,
+        charts=sorted(charts),
+        chart_data=_script_json(charts),
+        plotly=Markup((resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")),
+        sources=SOURCES,
+    )
+
+
+def outage_rows(record: Record) -> list[dict[str, Any]]:
+    """A row per fault for the outage table; moments in seconds of the measured phase."""
+    zero_ns, _ = measured(record)
+    seconds = partial(_since, zero_ns)
+    return [_outage_row(outage, seconds) for outage in outages(record)]
+
+
+def percentile_text(row: LatencyRow, name: str) -> str:
+    found = row.percentiles.get(name)
+    return "too few samples" if found is None else _ms(found.value)
+
+
+def _outage_row(outage: Outage, seconds: Any) -> dict[str, Any]:
+    fault = outage.fault
+    return {
+        "fault": fault.label,
+        "fault_id": fault.fault_id,
+        "injected": seconds(fault.injected_ns),
+        "undone": "for good" if fault.permanent else seconds(fault.undone_ns),
+        "last_before": seconds(outage.last_before_ns),
+        "first_after": seconds(outage.first_after_ns) if outage.recovered else "never",
+        "duration_ms": outage.duration_ms,
+        "bit": fault.bit,
+        "evidence": fault.evidence.get("summary") or "",
+    }
+
+
+def _since(zero_ns: int, at_ns: int | None) -> str:
+    return "never" if at_ns is None else f"{(at_ns - zero_ns) / NS_PER_S:.3f} s"
+
+
+def _or(value: Any, default: Any) -> Any:
+    """The value, or ``default`` where the record lacks what it needs: the report says so under validity."""
+    try:
+        return value()
+    except (MissingPartError, KeyError):
+        return default
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that cannot end its script element nor open a comment in it."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _utc(at_ns: int) -> str:
+    return f"{datetime.fromtimestamp(at_ns / NS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _ms(value: float | None) -> str:
+    if value is None:
+        return "?"
+    if value >= 10_000:
+        return f"{value / 1000:,.1f} s"
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms"
+
+
+def _count(value: float | None) -> str:
+    return "?" if value is None else f"{value:,.0f}"
+
+
+def _pretty(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
