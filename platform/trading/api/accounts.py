@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
+from trading.api.answer import answer
 from trading.api.context import Caller, Context, ContextOf
 from trading.core.events import CASH
 from trading.core.orders import AccountId
@@ -42,43 +43,45 @@ def _value_micros(holding: dict[str, Any]) -> int:
 
 
 @router.get("/account")
-async def get_account(account_id: Caller, shared: ContextOf) -> dict[str, Any]:
+async def get_account(account_id: Caller, shared: ContextOf) -> Response:
     (available, reserved), holdings = await _holdings(account_id, shared)
     long_value = sum(_value_micros(holding) for holding in holdings)
     equity = decimal_text(available + reserved + long_value)
     power = decimal_text(available)
-    return {
-        "id": str(asset_uuid(f"account {account_id}")),
-        "account_number": f"{account_id:09d}",
-        "status": "ACTIVE",
-        "currency": "USD",
-        "cash": decimal_text(available + reserved),
-        "buying_power": power,
-        "regt_buying_power": power,
-        "daytrading_buying_power": "0",
-        "non_marginable_buying_power": power,
-        "multiplier": "1",
-        "equity": equity,
-        "last_equity": equity,
-        "portfolio_value": equity,
-        "long_market_value": decimal_text(long_value),
-        "short_market_value": "0",
-        "initial_margin": "0",
-        "maintenance_margin": "0",
-        "daytrade_count": 0,
-        "pattern_day_trader": False,
-        "trading_blocked": False,
-        "transfers_blocked": False,
-        "account_blocked": False,
-        "trade_suspended_by_user": False,
-        "shorting_enabled": False,
-    }
+    return answer(
+        {
+            "id": str(asset_uuid(f"account {account_id}")),
+            "account_number": f"{account_id:09d}",
+            "status": "ACTIVE",
+            "currency": "USD",
+            "cash": decimal_text(available + reserved),
+            "buying_power": power,
+            "regt_buying_power": power,
+            "daytrading_buying_power": "0",
+            "non_marginable_buying_power": power,
+            "multiplier": "1",
+            "equity": equity,
+            "last_equity": equity,
+            "portfolio_value": equity,
+            "long_market_value": decimal_text(long_value),
+            "short_market_value": "0",
+            "initial_margin": "0",
+            "maintenance_margin": "0",
+            "daytrade_count": 0,
+            "pattern_day_trader": False,
+            "trading_blocked": False,
+            "transfers_blocked": False,
+            "account_blocked": False,
+            "trade_suspended_by_user": False,
+            "shorting_enabled": False,
+        }
+    )
 
 
 @router.get("/positions")
-async def list_positions(account_id: Caller, shared: ContextOf) -> list[dict[str, Any]]:
+async def list_positions(account_id: Caller, shared: ContextOf) -> Response:
     _, holdings = await _holdings(account_id, shared)
-    return [_position(holding) for holding in holdings]
+    return answer([_position(holding) for holding in holdings])
 
 
 def _position(holding: dict[str, Any]) -> dict[str, Any]:
@@ -102,13 +105,15 @@ def _position(holding: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.get("/clock")
-async def get_clock() -> dict[str, Any]:
+async def get_clock() -> Response:
     """The market never closes by itself; a day is a UTC day."""
     now = datetime.now(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return {
-        "timestamp": now.isoformat(),
-        "is_open": True,
-        "next_open": midnight.isoformat(),
-        "next_close": midnight.isoformat(),
-    }
+    return answer(
+        {
+            "timestamp": now.isoformat(),
+            "is_open": True,
+            "next_open": midnight.isoformat(),
+            "next_close": midnight.isoformat(),
+        }
+    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from trading.api.answer import answer
 from trading.api.context import Caller, Context, ContextOf
 from trading.api.errors import ApiError, refusal
 from trading.core.commands import CancelOrder, PlaceOrder
@@ -118,18 +119,16 @@ class ListRequest(BaseModel):
 
 
 @router.post("/orders")
-async def place_order(order: OrderRequest, account_id: Caller, shared: ContextOf) -> dict[str, Any]:
-    answer, _ = await shared.engine.execute(order.command(account_id), shared.deadline_s)
-    if isinstance(answer, Denied):
-        raise refusal(answer)
-    assert answer.order is not None
-    return public_order(answer.order)
+async def place_order(order: OrderRequest, account_id: Caller, shared: ContextOf) -> Response:
+    outcome, _ = await shared.engine.execute(order.command(account_id), shared.deadline_s)
+    if isinstance(outcome, Denied):
+        raise refusal(outcome)
+    assert outcome.order is not None
+    return answer(public_order(outcome.order))
 
 
 @router.get("/orders")
-async def list_orders(
-    query: Annotated[ListRequest, Query()], account_id: Caller, shared: ContextOf
-) -> list[dict[str, Any]]:
+async def list_orders(query: Annotated[ListRequest, Query()], account_id: Caller, shared: ContextOf) -> Response:
     rows = await shared.database.fetch(
         _LIST.format(direction=query.direction),
         account_id,
@@ -140,36 +139,36 @@ async def list_orders(
         _ns(query.until),
         query.limit,
     )
-    return [public_order(order_of(row)) for row in rows]
+    return answer([public_order(order_of(row)) for row in rows])
 
 
 @router.get("/orders:by_client_order_id")
 async def get_order_by_client_order_id(
     client_order_id: Annotated[str, Query(max_length=128)], account_id: Caller, shared: ContextOf
-) -> dict[str, Any]:
+) -> Response:
     rows = await shared.database.fetch(_BY_CLIENT_ORDER_ID, account_id, client_order_id)
     if not rows:
         raise ApiError(404, f"order not found for {client_order_id}")
-    return public_order(order_of(rows[0]))
+    return answer(public_order(order_of(rows[0])))
 
 
 @router.get("/orders/{order_id}")
-async def get_order(order_id: str, account_id: Caller, shared: ContextOf) -> dict[str, Any]:
-    return public_order(await _own_order(order_id, account_id, shared))
+async def get_order(order_id: str, account_id: Caller, shared: ContextOf) -> Response:
+    return answer(public_order(await _own_order(order_id, account_id, shared)))
 
 
 @router.delete("/orders/{order_id}", status_code=204, response_class=Response)
 async def cancel_order(order_id: str, account_id: Caller, shared: ContextOf) -> None:
     number = _number(order_id)
-    answer, repeated = await shared.engine.execute(CancelOrder(0, account_id, number), shared.deadline_s)
-    if not isinstance(answer, Denied):
+    outcome, repeated = await shared.engine.execute(CancelOrder(0, account_id, number), shared.deadline_s)
+    if not isinstance(outcome, Denied):
         return
     order = await _own_order(order_id, account_id, shared)
     if repeated and order.status is OrderStatus.CANCELED:
         return  # an earlier attempt, whose answer was lost, did it
-    if answer.reason is RejectReason.NOT_CANCELABLE:
+    if outcome.reason is RejectReason.NOT_CANCELABLE:
         raise ApiError(422, f'order is already in "{order.status}" state')
-    raise refusal(answer)
+    raise refusal(outcome)
 
 
 async def _own_order(order_id: str, account_id: AccountId, shared: Context) -> OrderView:
