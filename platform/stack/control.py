@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -31,11 +30,10 @@ class ControlServer:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        before = os.umask(0o177)  # the socket must not be open to others even for a moment
-        try:
-            self._server = await asyncio.start_unix_server(self._serve, self.path, limit=_LONGEST_LINE)
-        finally:
-            os.umask(before)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        self.path.chmod(0o600)  # before it listens, so that nobody else can have connected
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=_LONGEST_LINE)
 
     async def stop(self) -> None:
         if self._server:

@@ -188,7 +188,7 @@ class EmbeddedStack:
 
     async def freeze(self, name: str) -> None:
         """SIGSTOP to the node's process and everything it forked."""
-        self._supervisor.freeze(self._find(name).name)
+        await self._supervisor.freeze(self._find(name).name)
 
     async def resume(self, name: str) -> None:
         self._supervisor.resume(self._find(name).name)

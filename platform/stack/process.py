@@ -131,8 +131,8 @@ class ChildProcess:
         if self.running:
             self._popen.send_signal(signal.SIGUSR1 if self.launch.guarded else signal.SIGKILL)
 
-    def freeze(self) -> None:
-        """SIGSTOP to the program, then to its descendants until no new one shows up."""
+    async def freeze(self) -> None:
+        """SIGSTOP to the program, then to its descendants until no new one shows up; returns when all stand still."""
         stopped: set[psutil.Process] = set()
         if program := self._guarded_program() if self.launch.guarded else psutil.Process(self.identity.pid):
             stopped.add(program)  # first, so that it forks no more
@@ -141,6 +141,9 @@ class ChildProcess:
             for process in new:
                 _signal(process, signal.SIGSTOP)
             stopped |= new
+        while moving := [process for process in stopped if not _stands_still(process)]:
+            stopped = set(moving)  # in the middle of a disk write: it stops after that
+            await asyncio.sleep(0.001)
 
     def resume(self) -> None:
         for process in (*self._descendants(), psutil.Process(self.identity.pid)):
@@ -195,6 +198,13 @@ def _spawn(launch: Launch, log: int) -> subprocess.Popen[bytes]:
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(number)  # psutil compares the start time first
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    try:
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def log_tail(path: Path, lines: int = 12) -> str:

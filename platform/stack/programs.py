@@ -85,7 +85,7 @@ class Programs:
 
 
 def python_env() -> dict[str, str]:
-    """This process's environment, in which Python keeps its bytecode: compiling it anew takes a node four times as long.
+    """This process's environment, in which Python keeps its bytecode: without it a start takes four times as long.
 
     Where bytecode beside the sources is unwanted, it goes into the cache.
     """

@@ -107,10 +107,12 @@ class Supervisor:
             return f"the stack was not ready within {within_s:g} s"
         return "\n".join(f"{name} was not ready within {within_s:g} s{_tail(self._running[name])}" for name in late)
 
-    def freeze(self, name: str) -> None:
+    async def freeze(self, name: str) -> None:
         run = self._expect(name, NodeState.READY, "frozen")
-        run.process.freeze()
-        self._set(run, NodeState.FROZEN, "node_frozen")
+        run.state = NodeState.FROZEN
+        await run.process.freeze()
+        if run.process.running:
+            self._set(run, NodeState.FROZEN, "node_frozen")
 
     def resume(self, name: str) -> None:
         run = self._expect(name, NodeState.FROZEN, "resumed")

@@ -40,7 +40,10 @@ async def proxies_listen(session: aiohttp.ClientSession, url: str, expected: set
 
 
 async def proxied_bytes(session: aiohttp.ClientSession, url: str) -> dict[str, int]:
-    """Bytes that went through each proxy since the server started, both directions; absent: none yet."""
+    """Bytes that went through each proxy, both directions, in connections that have ended; absent: none yet.
+
+    Toxiproxy adds a connection's bytes to its counters when the connection closes, not before.
+    """
     async with session.get(f"{url}/metrics") as answer:
         text = await answer.text()
     moved: dict[str, int] = {}
