@@ -9,7 +9,9 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from chaos.fault import FaultError
 from reports.render import rebuild
@@ -35,6 +37,12 @@ class Outcome:
     folder: Path | None = None
     verdict: Verdict | None = None
     trouble: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The verdict for machines, with where the record is."""
+        bare = {"verdict": VerdictKind.INVALID.value, "exit_code": self.exit_code, "reasons": [self.trouble]}
+        verdict = bare if self.verdict is None else msgspec.to_builtins(self.verdict)
+        return {**verdict, "trouble": self.trouble, "record": str(self.folder) if self.folder else None}
 
 
 def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress) -> Outcome:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -52,6 +52,7 @@ class RunOptions:
     seed: int
     command_line: tuple[str, ...]
     keep: bool = False  # leave the platform up after the report, until interrupted
+    on_verdict: Callable[[Verdict, Path], None] = lambda verdict, folder: None
 
 
 @dataclass(slots=True)
@@ -82,8 +83,9 @@ class Run:
                     await platform.aclose()
                 results += await self._check()
             verdict = await self._report()
+            self.options.on_verdict(verdict, self.record.folder)
             if self.options.keep:
-                await self._stay_up(stack, verdict)
+                await self._stay_up(stack)
         return verdict
 
     # -- the phases --------------------------------------------------------------------------------
@@ -219,9 +221,11 @@ class Run:
             if not task.cancelled() and (error := task.exception()):
                 raise RunError(f"the metrics could not be sampled: {error}") from error
 
-    async def _stay_up(self, stack: EmbeddedStack, verdict: Verdict) -> None:
-        self.progress.plain(f"{verdict.verdict}; the platform stays up (stack {stack.stack_id}) until Ctrl-C")
-        await stack.down_requested.wait()
+    async def _stay_up(self, stack: EmbeddedStack) -> None:
+        """The run is over and judged: whatever ends this changes nothing in its verdict."""
+        self.progress.plain(f"the platform stays up (stack {stack.stack_id}) until Ctrl-C or `elson down`")
+        with suppress(asyncio.CancelledError):
+            await stack.down_requested.wait()
 
     def _load_options(self, status: Path, start_at_ns: int) -> LoadOptions:
         scenario = self.loaded.scenario

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from chaos.durations import parse_duration_s
 from chaos.fault import Evidence, FaultError
 from chaos.links import ProxiedLinks, port_of, role_of
-from chaos.probe import round_trip_ms
+from chaos.probe import quickest_round_trip_ms, round_trip_ms
 from chaos.traffic import bytes_between, traffic_to
 from stack.embedded import EmbeddedStack
 from stack.topology import Topology
@@ -48,12 +49,10 @@ class Latency:
 
     async def inject(self, stack: EmbeddedStack, aim: list[str]) -> dict[str, Any]:
         links = ProxiedLinks.named(stack, aim)
+        before = await asyncio.gather(*(quickest_round_trip_ms(link.listen, role_of(link)) for link in links))
         facts = {
-            link.name: {
-                "round_trip_before_ms": await round_trip_ms(link.listen, role_of(link)),
-                "traffic_before": traffic_to(port_of(link)),
-            }
-            for link in links
+            link.name: {"round_trip_before_ms": found, "traffic_before": traffic_to(port_of(link))}
+            for link, found in zip(links, before, strict=True)
         }
         for link in links:
             await links.toxics.add(

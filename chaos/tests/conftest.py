@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.embedded import EmbeddedStack, StackOptions
+from stack.embedded import EmbeddedStack
+from stack.options import StackOptions
 from stack.topology import Role, platform_topology
 
 # Both are proxied; the tests use the first and leave the second idle.

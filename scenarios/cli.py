@@ -1,0 +1,146 @@
+"""``elson``: the command line. What a command does is imported when it is called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="elson",
+    help="Stand a trading platform up, load it, break it on purpose, and prove from the record what survived.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+fault_app = typer.Typer(
+    help="Hurt the running platform, and heal it.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
+app.add_typer(fault_app, name="fault")
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
+StackId = Annotated[str | None, typer.Option("--stack", metavar="ID", help="Which stack, when several are running.")]
+
+
+def main() -> NoReturn:
+    """The entry point. Wrong usage and everything else a user can put right ends in one line on standard error."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        sys.exit(130)
+    except typer.TyperException as error:
+        code = _complain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.command("run")
+def run_command(
+    name: Annotated[str, typer.Argument(help="A scenario of the catalogue (see `elson list`), or a .yaml file.")],
+    seed: Annotated[int | None, typer.Option(help="Replaces the scenario's seed.", min=0, max=2**63 - 1)] = None,
+    json: Json = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the platform up after the report, until Ctrl-C.")] = False,
+) -> int:
+    """Run a scenario from start to verdict: 0 pass, 1 fail, 2 wrong usage, 3 inconclusive, 4 invalid."""
+    from scenarios.commands import run
+
+    return run(name, seed=seed, json=json, keep=keep)
+
+
+@app.command("list")
+def list_command() -> int:
+    """List the scenarios of the catalogue."""
+    from scenarios.commands import list_scenarios
+
+    return list_scenarios()
+
+
+@app.command("up")
+def up_command(
+    scenario: Annotated[str, typer.Option(help="Whose topology, instruments and accounts.")] = "quickstart",
+    market: Annotated[bool, typer.Option("--market", help="Let the simulated market trade.")] = False,
+    proxied: Annotated[
+        list[str] | None, typer.Option(metavar="LINK", help="Also put a proxy into these links, as engine->redis.")
+    ] = None,
+) -> int:
+    """Stand the platform up in the foreground, with a live table of its nodes. Ctrl-C takes everything down."""
+    from scenarios.up import up
+
+    return up(scenario, market=market, proxied=proxied or [])
+
+
+@app.command("status")
+def status_command(json: Json = False, stack: StackId = None) -> int:
+    """Show the running platform: nodes, links, endpoints, and the accounts any client may use."""
+    from scenarios.commands import show_status
+
+    return show_status(stack, json=json)
+
+
+@app.command("down")
+def down_command(stack: StackId = None) -> int:
+    """Take the running platform down, wherever it was started."""
+    from scenarios.commands import take_down
+
+    return take_down(stack)
+
+
+@fault_app.command("add")
+def fault_add_command(
+    kind: Annotated[str, typer.Argument(help="latency, cut, kill or freeze.")],
+    target: Annotated[str, typer.Argument(help="A link (engine->postgres) or a node (engine:active).")],
+    value: Annotated[str | None, typer.Argument(help="As 150ms for latency, refuse or stall for cut.")] = None,
+    duration: Annotated[str, typer.Option("--for", help="How long, as 10s; `good` is possible for kill.")] = "10s",
+    stack: StackId = None,
+) -> int:
+    """Inject a fault now; it is undone after its time, by `fault clear`, and when the platform goes down."""
+    from scenarios.commands import add_fault
+
+    return add_fault(kind, target, value, duration=duration, stack_id=stack)
+
+
+@fault_app.command("list")
+def fault_list_command(json: Json = False, stack: StackId = None) -> int:
+    """List the faults that are on."""
+    from scenarios.commands import list_faults
+
+    return list_faults(stack, json=json)
+
+
+@fault_app.command("clear")
+def fault_clear_command(stack: StackId = None) -> int:
+    """Undo every fault that is on."""
+    from scenarios.commands import clear_faults
+
+    return clear_faults(stack)
+
+
+@app.command("report")
+def report_command(run: Annotated[str, typer.Argument(help="A run's name or folder, or `latest`.")]) -> int:
+    """Check and judge a record again, and write its report anew."""
+    from scenarios.commands import report
+
+    return report(run)
+
+
+@app.command("doctor")
+def doctor_command(
+    install: Annotated[bool, typer.Option("--install", help="Get what is missing, where that is possible.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing when nothing is missing.")] = False,
+) -> int:
+    """Show where each server program comes from, or the command that gets it."""
+    from scenarios.commands import doctor
+
+    return doctor(install=install, quiet=quiet)
+
+
+def _complain(error: typer.TyperException) -> int:
+    message = getattr(error, "format_message", lambda: str(error))()
+    asked_for_help = message.startswith("Usage:")  # the whole help, for a group of commands without a command
+    sys.stderr.write(f"{message}\n" if asked_for_help else f"elson: {message.rstrip('.')}; see `elson --help`\n")
+    return int(getattr(error, "exit_code", 2))
+
+
+if __name__ == "__main__":
+    main()

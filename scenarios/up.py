@@ -1,0 +1,109 @@
+"""``elson up``: the platform in the foreground, its nodes in a live table, everything gone at Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.live import Live
+
+from chaos.conductor import Conductor
+from chaos.fault_log import FaultLog
+from reports.run_folder import new_run_folder, runs_root
+from scenarios.commands import complain, nodes_table, told
+from scenarios.control import offer_faults
+from scenarios.loader import LoadedScenario, find_scenario, load_scenario
+from scenarios.programs import scenario_topology, start_market, write_status
+from stack.embedded import EmbeddedStack
+from stack.options import StackOptions
+from stack.topology import UnknownSelectorError
+
+_PERIOD_S: Final = 0.5
+
+
+@told
+def up(scenario: str, *, market: bool, proxied: list[str]) -> int:
+    loaded = load_scenario(find_scenario(scenario))
+    try:
+        folder = new_run_folder(runs_root(os.environ), "up")
+        with suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(_stay_up(_with_proxies(loaded, proxied), folder, market=market))
+    except UnknownSelectorError as error:
+        return complain(f"--proxied: {error}", 2)
+    except OSError as error:
+        return complain(f"no logs can be written: {error}", 1)
+    return 0
+
+
+def _with_proxies(loaded: LoadedScenario, proxied: list[str]) -> LoadedScenario:
+    topology = loaded.scenario.topology
+    topology = topology.model_copy(update={"proxied": [*topology.proxied, *proxied]})
+    return replace(loaded, scenario=loaded.scenario.model_copy(update={"topology": topology}))
+
+
+async def _stay_up(loaded: LoadedScenario, folder: Path, *, market: bool) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    console = Console(highlight=False)
+    console.print(f"starting the platform; logs in {folder}", soft_wrap=True)
+    printer = _Printer(console)
+    stack = EmbeddedStack(scenario_topology(loaded.scenario), StackOptions(folder), printer)
+    async with stack, Conductor(stack, FaultLog(folder / "faults.jsonl"), printer.fault) as conductor:
+        offer_faults(stack, conductor)
+        if market:
+            await start_market(stack, status=write_status(stack), record=folder, seed=loaded.scenario.seed)
+        console.print(
+            f"stack {stack.stack_id} is up: {', '.join(stack.status().endpoints['api'])}; Ctrl-C ends it",
+            soft_wrap=True,
+        )
+        async with _live_table(stack, console):
+            await stack.down_requested.wait()
+    console.print(f"stack {stack.stack_id} is down")
+
+
+@asynccontextmanager
+async def _live_table(stack: EmbeddedStack, console: Console) -> AsyncIterator[None]:
+    """Redrawn on a terminal; elsewhere the events printed as they happen say the same."""
+    if not console.is_terminal:
+        yield
+        return
+    with Live(nodes_table(stack.status()), console=console, auto_refresh=False) as live:
+
+        async def redraw() -> None:
+            while True:
+                live.update(nodes_table(stack.status()), refresh=True)
+                await asyncio.sleep(_PERIOD_S)
+
+        drawing = asyncio.create_task(redraw())
+        try:
+            yield
+        finally:
+            drawing.cancel()
+            await asyncio.wait({drawing})
+
+
+class _Printer:
+    """Prints what happens to nodes and links, but for what the live table shows already."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, name: str, **details: object) -> None:
+        if not self._console.is_terminal or name in ("role_changed", "node_exited", "node_given_up", "stack_swept"):
+            fields = ", ".join(f"{key} {value}" for key, value in details.items())
+            self._console.print(f"{name.replace('_', ' ')}: {fields}", markup=False, soft_wrap=True)
+            sys.stdout.flush()
+
+    def fault(self, line: dict[str, Any]) -> None:
+        why = line.get("error") or line.get("evidence", {}).get("summary", "")
+        self._console.print(f"{line['kind']} {line['target']} {line['state']} {why}", markup=False, soft_wrap=True)
