@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -60,12 +61,16 @@ class ControlServer:
         try:
             request = json.loads(line)
             handler = self.handlers[request.pop("op")]
-        except (ValueError, KeyError, AttributeError):
+        except (ValueError, KeyError, AttributeError, TypeError):
             known = ", ".join(sorted(self.handlers))
             return {"ok": False, "error": f"expected a JSON object with an op out of: {known}"}
         try:
+            inspect.signature(handler).bind(**request)
+        except TypeError as error:
+            return {"ok": False, "error": str(error)}
+        try:
             return {"ok": True, **await handler(**request)}
-        except (StackError, ValueError, TypeError) as error:
+        except (StackError, ValueError) as error:
             return {"ok": False, "error": str(error)}
 
 
