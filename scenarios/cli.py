@@ -43,7 +43,14 @@ def run_command(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the platform up after the report, until Ctrl-C.")] = False,
 ) -> int:
     """Run a scenario from start to verdict: 0 pass, 1 fail, 2 wrong usage, 3 inconclusive, 4 invalid."""
-    from scenarios.commands import run
+    from scenarios.library import ScenarioError, find_scenario
+
+    try:
+        find_scenario(name)  # before anything slow is imported
+    except ScenarioError as error:
+        sys.stderr.write(f"elson: {error}\n")
+        return 2
+    from scenarios.run_commands import run
 
     return run(name, seed=seed, json=json, keep=keep)
 
@@ -51,9 +58,10 @@ def run_command(
 @app.command("list")
 def list_command() -> int:
     """List the scenarios of the catalogue."""
-    from scenarios.commands import list_scenarios
+    from scenarios.library import scenario_names, scenario_title
 
-    return list_scenarios()
+    sys.stdout.writelines(f"{name:<24} {scenario_title(name)}\n" for name in scenario_names())
+    return 0
 
 
 @app.command("up")
@@ -119,7 +127,7 @@ def fault_clear_command(stack: StackId = None) -> int:
 @app.command("report")
 def report_command(run: Annotated[str, typer.Argument(help="A run's name or folder, or `latest`.")]) -> int:
     """Check and judge a record again, and write its report anew."""
-    from scenarios.commands import report
+    from scenarios.run_commands import report
 
     return report(run)
 

@@ -1,4 +1,4 @@
-"""The commands behind ``elson``: each returns its exit code; what a user can put right is told in one line."""
+"""The commands about running platforms. Each returns its exit code; what a user can put right is one line."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from os import environ
 from typing import Any, Final, ParamSpec
 
 from rich.console import Console
 from rich.table import Table
 
-from chaos.durations import duration_text, parse_duration_s
-from scenarios.loader import ScenarioError, find_scenario, load_scenario, scenario_names
-from scenarios.model import FOR_GOOD
+from chaos.durations import FOR_GOOD, duration_text, parse_duration_s
 from stack.binaries import install_missing, parts
 from stack.control import call
 from stack.errors import ControlError, NoSuchStackError, StackError
@@ -37,8 +34,6 @@ def told(command: Callable[P, int]) -> Callable[P, int]:
     def telling(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             return command(*args, **kwargs)
-        except ScenarioError as error:
-            return complain(str(error), WRONG_USAGE)
         except StackError as error:
             return complain(str(error), 1)
 
@@ -52,46 +47,10 @@ def complain(text: str, code: int) -> int:
 
 
 @told
-def run(name: str, *, seed: int | None, json: bool, keep: bool) -> int:
-    """The verdict is the last line of standard output with ``json``; then everything else goes to standard error."""
-    loaded = load_scenario(find_scenario(name))
-    from reports.console import print_verdict
-    from reports.results import Verdict
-    from scenarios.launch import run_scenario
-    from scenarios.progress import Progress
-    from scenarios.run import RunOptions
-
-    stream = sys.stderr if json else sys.stdout
-    console = Console(file=stream, highlight=False)
-
-    def show(verdict: Verdict, folder: Any) -> None:
-        print_verdict(verdict, folder, console)
-
-    chosen = loaded.scenario.seed if seed is None else seed
-    console.print(f"{loaded.name}: {loaded.scenario.title} (seed {chosen})", markup=False, soft_wrap=True)
-    options = RunOptions(chosen, tuple(sys.argv), keep=keep, on_verdict=show)
-    outcome = run_scenario(loaded, options, Progress(stream))
-    if outcome.trouble:
-        complain(f"the run is INVALID: {outcome.trouble}", outcome.exit_code)
-    if json:
-        _print_json(outcome.document())
-    return outcome.exit_code
-
-
-@told
-def list_scenarios() -> int:
-    table = Table.grid(padding=(0, 3))
-    for name in scenario_names():
-        table.add_row(name, load_scenario(find_scenario(name)).scenario.title)
-    Console(highlight=False).print(table)
-    return 0
-
-
-@told
 def show_status(stack_id: str | None, *, json: bool) -> int:
     status = _live_status(stack_id)
     if json:
-        _print_json(status.model_dump(mode="json", by_alias=True))
+        print_json(status.model_dump(mode="json", by_alias=True))
     else:
         console = Console(highlight=False)
         console.print(f"stack {status.stack_id}, owner {status.owner_pid}")
@@ -147,7 +106,7 @@ def add_fault(kind: str, target: str, value: str | None, *, duration: str, stack
 def list_faults(stack_id: str | None, *, json: bool) -> int:
     faults = call(find_stack(stack_id), "fault.list")["faults"]
     if json:
-        _print_json(faults)
+        print_json(faults)
     else:
         sys.stdout.write("".join(f"{_fault_line(fault)}\n" for fault in faults) or "no fault is on\n")
     return 0
@@ -158,23 +117,6 @@ def clear_faults(stack_id: str | None) -> int:
     cleared = call(find_stack(stack_id), "fault.clear", within_s=_FAULT_LIMIT_S)["cleared"]
     sys.stdout.write(f"undone: {', '.join(cleared)}\n" if cleared else "no fault was on\n")
     return 0
-
-
-def report(name: str) -> int:
-    from reports.console import print_verdict
-    from reports.record import Record
-    from reports.render import rebuild
-    from reports.run_folder import find_run, runs_root
-    from scenarios.checks import run_checks
-
-    try:
-        folder = find_run(runs_root(environ), name)
-        run_checks(Record(folder))
-        verdict = rebuild(folder)
-    except OSError as error:
-        return complain(str(error), WRONG_USAGE)
-    print_verdict(verdict, folder)
-    return verdict.exit_code
 
 
 @told
@@ -203,6 +145,6 @@ def _fault_line(fault: dict[str, Any]) -> str:
     return f"{fault['fault_id']}: {fault['kind']} {fault['target']}{value} ({', '.join(fault['aim'])}) {until}"
 
 
-def _print_json(document: Any) -> None:
+def print_json(document: Any) -> None:
     sys.stdout.write(json_text.dumps(document) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Scenario files: found by name, read as YAML, and refused with the file, line and key of everything wrong in them."""
+"""Scenario files: read as YAML, and refused with the file, line and key of everything wrong in them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from scenarios.library import ScenarioError, scenario_name
 from scenarios.model import Scenario, problems
-
-CATALOGUE: Final = Path(__file__).with_name("catalogue")
 
 Location = tuple[str | int, ...]
 
@@ -29,14 +28,6 @@ _EXPECTED: Final = {
     "bool_type": "true or false",
     "finite_number": "a finite number",
 }
-
-
-class ScenarioError(Exception):
-    """A scenario that cannot be run; ``str`` is one line for each thing wrong."""
-
-
-class UnknownScenarioError(ScenarioError):
-    """No scenario has that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +57,6 @@ class _Marks:
         return self.values.get((), 1)
 
 
-def scenario_names() -> list[str]:
-    return sorted(path.relative_to(CATALOGUE).with_suffix("").as_posix() for path in CATALOGUE.rglob("*.yaml"))
-
-
-def find_scenario(name: str) -> Path:
-    """A catalogue name's file, or a path that ends in .yaml. Raises UnknownScenarioError with the nearest names."""
-    if name in scenario_names():
-        return CATALOGUE / f"{name}.yaml"
-    if name.endswith((".yaml", ".yml")) and Path(name).is_file():
-        return Path(name)
-    near = difflib.get_close_matches(name, scenario_names(), n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(scenario_names())}"
-    raise UnknownScenarioError(f"unknown scenario {name!r}: {hint}")
-
-
 def load_scenario(path: Path) -> LoadedScenario:
     """Raises ScenarioError, a line ``file:line: key: what is wrong`` for each problem."""
     try:
@@ -94,7 +70,7 @@ def load_scenario(path: Path) -> LoadedScenario:
         scenario, invalid = _validated(document)
         found = [(location, marks.line_of(location), message) for location, message in invalid]
         if scenario is not None and not found:
-            return LoadedScenario(_name_of(path), path, text, scenario)
+            return LoadedScenario(scenario_name(path), path, text, scenario)
     lines = [f"{path}:{line}: {_dotted(location)}: {message}" for location, line, message in found]
     raise ScenarioError("\n".join(lines))
 
@@ -181,12 +157,6 @@ def _items(
         value = _build(loader, value_node, here, marks)
         marks.keys[here] = line
         yield key, value
-
-
-def _name_of(path: Path) -> str:
-    resolved = path.resolve()
-    inside = resolved.is_relative_to(CATALOGUE.resolve())
-    return (resolved.relative_to(CATALOGUE.resolve()) if inside else Path(path.name)).with_suffix("").as_posix()
 
 
 def _dotted(location: Location) -> str:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from chaos.durations import parse_duration_s
+from chaos.durations import FOR_GOOD, parse_duration_s
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
 from reports.gate import ObjectiveError, parse_objective
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import MICROS_PER_DOLLAR
-
-FOR_GOOD: Final = "good"
 
 Path = tuple[str | int, ...]
 

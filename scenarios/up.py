@@ -18,9 +18,10 @@ from rich.live import Live
 from chaos.conductor import Conductor
 from chaos.fault_log import FaultLog
 from reports.run_folder import new_run_folder, runs_root
-from scenarios.commands import complain, nodes_table, told
+from scenarios.commands import WRONG_USAGE, complain, nodes_table, told
 from scenarios.control import offer_faults
-from scenarios.loader import LoadedScenario, find_scenario, load_scenario
+from scenarios.library import ScenarioError, find_scenario
+from scenarios.loader import LoadedScenario, load_scenario
 from scenarios.programs import scenario_topology, start_market, write_status
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
@@ -31,13 +32,15 @@ _PERIOD_S: Final = 0.5
 
 @told
 def up(scenario: str, *, market: bool, proxied: list[str]) -> int:
-    loaded = load_scenario(find_scenario(scenario))
     try:
+        loaded = load_scenario(find_scenario(scenario))
         folder = new_run_folder(runs_root(os.environ), "up")
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(_stay_up(_with_proxies(loaded, proxied), folder, market=market))
+    except ScenarioError as error:
+        return complain(str(error), WRONG_USAGE)
     except UnknownSelectorError as error:
-        return complain(f"--proxied: {error}", 2)
+        return complain(f"--proxied: {error}", WRONG_USAGE)
     except OSError as error:
         return complain(f"no logs can be written: {error}", 1)
     return 0
