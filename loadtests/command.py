@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+LOAD_FILE = "load.json"
 TRADING_DAY = Path(__file__).parent / "profiles" / "trading_day.py"
 
 
@@ -14,8 +16,8 @@ TRADING_DAY = Path(__file__).parent / "profiles" / "trading_day.py"
 class LoadOptions:
     """``status`` is a stack's status document; ``traders`` should be its number of load accounts.
 
-    ``start_at_ns`` is the epoch time of the schedule's start: leave the process some 4 s to come up (None: as soon
-    as it is up). Rows go to ``operations-load`` in the folder ``record``.
+    The schedule starts at ``start_at_ns`` (epoch), or a second after the process is up where that is later: once it is
+    known, ``announced_start`` tells. Rows go to ``operations-load`` in the folder ``record``.
     """
 
     status: Path
@@ -27,6 +29,14 @@ class LoadOptions:
     start_at_ns: int | None = None
     max_in_flight: int = 512
     profile: Path = TRADING_DAY
+
+
+def announced_start(record: Path) -> int | None:
+    """Epoch time at which the schedule starts, as the generator wrote it down; None while it is not up yet."""
+    try:
+        return int(json.loads((record / LOAD_FILE).read_bytes())["start_ns"])
+    except FileNotFoundError:
+        return None
 
 
 def locust_command(options: LoadOptions, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -33,7 +33,9 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     group.add_argument("--elson-rate", type=float, default=100.0, help="operations per second")
     group.add_argument("--elson-duration", type=float, default=0.0, help="seconds; 0: until stopped")
     group.add_argument("--elson-record", default="", metavar="FOLDER", help="where the last test's record goes")
-    group.add_argument("--elson-start-at-ns", type=int, default=0, help="epoch time of the schedule's start")
+    group.add_argument(
+        "--elson-start-at-ns", type=int, default=0, help="epoch time before which the schedule does not start"
+    )
     group.add_argument("--elson-max-in-flight", type=int, default=512, help="operations under way at once")
 
 
@@ -113,7 +115,7 @@ class Generator:
                 mix=self._mix,
             ),
             traders=max(1, runner.target_user_count),
-            start_ns=options.elson_start_at_ns or time_ns() + round(_START_DELAY_S * NS_PER_S),
+            start_ns=max(options.elson_start_at_ns, time_ns() + round(_START_DELAY_S * NS_PER_S)),
             endless=endless,
             max_in_flight=options.elson_max_in_flight,
             record=Path(options.elson_record) if options.elson_record else None,

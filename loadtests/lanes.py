@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import count
 
-from loadtests.schedule import IntendedOperation, ScheduleOptions, schedule, windows
+from loadtests.schedule import IntendedOperation, ScheduleOptions, windows
 
 
 class Lane:
@@ -25,11 +25,9 @@ class Lane:
             self.advance()
 
 
-def measured_lanes(options: ScheduleOptions, traders: int) -> tuple[list[Lane], int]:
-    """The lanes of one whole schedule, and how many operations they hold together."""
-    operations = schedule(options)
-    shares = [_share(operations, lane, traders, options.accounts) for lane in range(traders)]
-    return [Lane(share) for share in shares], len(operations)
+def measured_lanes(operations: list[IntendedOperation], traders: int, accounts: int) -> list[Lane]:
+    """The lanes of one whole schedule."""
+    return [Lane(_share(operations, lane, traders, accounts)) for lane in range(traders)]
 
 
 def endless_lanes(options: ScheduleOptions, traders: int) -> list[Lane]:

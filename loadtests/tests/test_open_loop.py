@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from time import sleep, time_ns
 import pandas as pd
 import pytest
 
-from loadtests.schedule import NS_PER_S, ScheduleOptions, schedule
+from loadtests.command import LoadOptions, announced_start
+from loadtests.schedule import NS_PER_S, ScheduleOptions, schedule, schedule_digest
 from loadtests.tests.order_server import OrderServer, Reply, Request, accept
 from loadtests.tests.runs import ACCOUNTS, load_options, run, start
 from reports.records import read_table
@@ -30,9 +32,14 @@ def test_every_intended_operation_ends_in_exactly_one_row_with_what_was_answered
     intended = schedule(
         ScheduleOptions(seed=7, accounts=ACCOUNTS, symbols=("AAA", "BBB"), rate_per_s=100, duration_s=3)
     )
+    announced = json.loads((options.record / "load.json").read_bytes())
+    assert announced["schedule_digest"] == schedule_digest(intended)
+    assert announced_start(options.record) == rows.intended_ns.iloc[0] - intended[0].offset_ns
     assert rows.operation_id.tolist() == [operation.operation_id for operation in intended]
     assert rows.kind.tolist() == [operation.kind for operation in intended]
-    assert (rows.intended_ns - rows.intended_ns.iloc[0]).tolist() == [o.offset_ns - intended[0].offset_ns for o in intended]
+    assert (rows.intended_ns - rows.intended_ns.iloc[0]).tolist() == [
+        o.offset_ns - intended[0].offset_ns for o in intended
+    ]
     assert set(rows.outcome) == {"ok"}
     placed = rows[rows.kind == "place"]
     assert (placed.order_id == "id-of-" + placed.client_order_id).all()
@@ -44,20 +51,19 @@ def test_every_intended_operation_ends_in_exactly_one_row_with_what_was_answered
 
 
 def test_a_stalled_server_delays_every_arrival_of_the_stall_and_not_one_later_request(tmp_path: Path) -> None:
-    start_ns = time_ns() + 6 * NS_PER_S
-    stall_began, stall_ended = start_ns + NS_PER_S, start_ns + round((1 + STALL_S) * NS_PER_S)
     received_ns: list[int] = []
 
     async def stall(request: Request) -> Reply:
         received_ns.append(now_ns := time_ns())
-        if stall_began <= now_ns < stall_ended:
-            await asyncio.sleep((stall_ended - now_ns) / NS_PER_S)
+        began_ns, ended_ns = stall_of(options)
+        if began_ns <= now_ns < ended_ns:
+            await asyncio.sleep((ended_ns - now_ns) / NS_PER_S)
         return await accept(request)
 
     with OrderServer(stall) as server:
         options = load_options(tmp_path, [server.url], duration_s=4.0)
-        rows = run(replace(options, start_at_ns=start_ns)).to_pandas()
-    assert rows.intended_ns.min() >= start_ns
+        rows = run(options).to_pandas()
+    stall_began, stall_ended = stall_of(options)
     in_stall = rows[rows.intended_ns.between(stall_began, stall_ended)]
     # Nothing was answered during the stall, and yet its requests came in: a closed loop would have sent four.
     came_in = sum(stall_began <= moment < stall_ended for moment in received_ns)
@@ -162,6 +168,18 @@ def test_a_stopped_run_leaves_a_finished_record_in_which_operations_under_way_ar
     assert len(rows) >= received >= 20
 
 
+def test_a_full_disk_ends_the_run_with_an_error_instead_of_a_shorter_record(tmp_path: Path) -> None:
+    with OrderServer() as server:
+        options = load_options(tmp_path, [server.url], rate_per_s=200, duration_s=30)
+        options.record.mkdir()
+        (options.record / "operations-load.arrows").symlink_to("/dev/full")
+        process = start(options)
+        output, _ = process.communicate(timeout=25)
+    assert process.returncode == 1
+    assert "load: ended early: [Errno 28] No space left on device" in output
+    assert not (options.record / "operations-load.parquet").exists()
+
+
 @pytest.mark.parametrize("content", ["{", '{"stack_id": 1}', None])
 def test_a_status_file_that_cannot_be_read_is_wrong_usage_told_in_one_line(tmp_path: Path, content: str | None) -> None:
     options = load_options(tmp_path, ["http://127.0.0.1:1"])
@@ -183,6 +201,13 @@ def test_what_a_scenario_imports_leaves_its_process_unpatched() -> None:
         "assert not {'locust', 'gevent'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def stall_of(options: LoadOptions) -> tuple[int, int]:
+    """When the server stalls: from one second into the schedule."""
+    start_ns = announced_start(options.record)
+    assert start_ns is not None
+    return start_ns + NS_PER_S, start_ns + round((1 + STALL_S) * NS_PER_S)
 
 
 def _most_at_once(rows: pd.DataFrame) -> int:

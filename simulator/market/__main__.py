@@ -18,7 +18,7 @@ from simpy import Environment
 
 from simulator.market.accounts import market_role
 from simulator.market.environment import run_in_real_time
-from simulator.market.http_gateway import HttpGateway, HttpOptions
+from simulator.market.http_gateway import HttpGateway, HttpOptions, open_record
 from simulator.market.market import MarketOptions, open_market
 from stack.status import StackStatus
 
@@ -65,12 +65,12 @@ async def _run(arguments: _Arguments) -> None:
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await _await_api(session, endpoints, arguments.patience_s, stop)
-        arguments.record.mkdir(parents=True, exist_ok=True)
-        http_options = HttpOptions(endpoints=endpoints, start_ns=time_ns(), speed=arguments.speed)
-        gateway = HttpGateway(session, accounts, arguments.record, http_options)
+        writer = open_record(arguments.record)
         environment = Environment()
-        _log("market open", seed=arguments.seed, endpoints=endpoints, accounts=sorted(filter(market_role, accounts)))
-        open_market(environment, gateway, instruments, accounts, MarketOptions(arguments.seed))
+        http_options = HttpOptions(endpoints=endpoints, start_ns=time_ns(), speed=arguments.speed)
+        gateway = HttpGateway(session, accounts, writer, http_options)
+        desks = open_market(environment, gateway, instruments, accounts, MarketOptions(arguments.seed))
+        _log("market open", seed=arguments.seed, endpoints=endpoints, accounts=sorted(desks))
         try:
             lateness = await run_in_real_time(
                 environment, until_s=arguments.duration_s * arguments.speed, speed=arguments.speed, stop=stop

@@ -50,18 +50,28 @@ class _Exchange:
     answer: Answer
 
 
+def open_record(folder: Path) -> TableWriter:
+    """Small batches: turning rows into one holds up the whole market. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return TableWriter(folder / "operations-market", OPERATIONS, rows_per_batch=200)
+
+
 class HttpGateway:
     """Operations alternate between the endpoints. Beyond ``max_in_flight`` they are recorded as never sent."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, accounts: Mapping[str, AccountStatus], folder: Path, options: HttpOptions
+        self,
+        session: aiohttp.ClientSession,
+        accounts: Mapping[str, AccountStatus],
+        writer: TableWriter,
+        options: HttpOptions,
     ) -> None:
         # aiohttp would send a GET or DELETE again when a kept connection is cut; it has no public switch for that.
         session._retry_connection = False
         self._session = session
         self._accounts = accounts
         self._options = options
-        self._writer = TableWriter(folder / "operations-market", OPERATIONS, rows_per_batch=200)
+        self._writer = writer
         self._ids = count()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self.recorded = 0
