@@ -179,10 +179,13 @@ class Conductor:
 
     async def _finish(self, active: _Active, evidence: Evidence | None, error: str | None) -> None:
         details = active.details() | ({} if evidence is None else {"evidence": evidence.document()})
-        if active.planned.for_s is not None or error is not None:
-            error = await self._undo(active.fault, active.aim) or error
-            state = FaultState.UNDONE if error is None else FaultState.FAILED
-            self._report(state, details | ({} if error is None else {"error": error}))
+        if active.planned.for_s is not None:
+            problems = [error, await self._undo(active.fault, active.aim)]
+            error = "; ".join(filter(None, problems)) or None
+            if error is None:
+                self._report(FaultState.UNDONE, details)
+        if error is not None:
+            self._report(FaultState.FAILED, details, error=error)
         del self._active[active.planned.fault_id]
 
     async def _undo(self, fault: Fault, aim: list[str]) -> str | None:
@@ -210,9 +213,8 @@ class Conductor:
     def _refuse_overlap(self, planned: PlannedFault, aim: list[str]) -> None:
         for active in self._active.values():
             if active.planned.kind == planned.kind and set(active.aim) & set(aim):
-                raise FaultError(
-                    f"{active.planned.fault_id} is the same kind of fault on {planned.target}; clear it first"
-                )
+                on = active.planned.fault_id
+                raise FaultError(f"{planned.target} has a {planned.kind} already ({on}): clear it first")
 
     async def _wait_for_all(self) -> None:
         tasks = [active.task for active in self._active.values() if active.task is not None]

@@ -27,7 +27,7 @@ class FaultLog:
         """Returns the line written: ``at_ns``, ``state`` and the details."""
         line = {"at_ns": time.time_ns(), "state": state.value, **details}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(("" if self._ends_whole() else "\n") + json.dumps(line, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
         return line
@@ -38,6 +38,10 @@ class FaultLog:
         for line in self._lines():
             last[line["fault_id"]] = line
         return [line for line in last.values() if line["state"] in ("planned", "injected") and not line["permanent"]]
+
+    def _ends_whole(self) -> bool:
+        """Whether the last line is complete; a killed writer may have left half of one."""
+        return not self.path.exists() or self.path.read_bytes()[-1:] in (b"", b"\n")
 
     def _lines(self) -> list[dict[str, Any]]:
         if not self.path.exists():

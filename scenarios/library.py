@@ -8,7 +8,10 @@ from typing import Final
 
 import yaml
 
+import loadtests
+
 CATALOGUE: Final = Path(__file__).with_name("catalogue")
+PROFILES: Final = Path(loadtests.__file__).with_name("profiles")
 
 
 class ScenarioError(Exception):
@@ -37,6 +40,10 @@ def scenario_title(name: str) -> str:
     except yaml.YAMLError:
         return ""
     return str(document.get("title", "")) if isinstance(document, dict) else ""
+
+
+def profile_names() -> list[str]:
+    return sorted(path.stem for path in PROFILES.glob("*.py"))
 
 
 def find_scenario(name: str) -> Path:

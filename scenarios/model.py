@@ -12,6 +12,7 @@ from chaos.durations import FOR_GOOD, parse_duration_s
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
 from reports.gate import ObjectiveError, parse_objective
+from scenarios.library import profile_names
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import MICROS_PER_DOLLAR
 
@@ -154,6 +155,9 @@ class Scenario(_Part):
 def problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What the model's types cannot say: targets that do not exist, faults that do not fit, unknown objectives."""
     yield from _objective_problems(scenario)
+    if scenario.load.profile not in profile_names():
+        known = ", ".join(profile_names())
+        yield ("load", "profile"), f"no load profile {scenario.load.profile!r}; there are {known}"
     links = scenario.topology.model_copy(update={"proxied": []}).build().links
     selectors_good = True
     for index, selector in enumerate(scenario.topology.proxied):

@@ -18,7 +18,6 @@ from stack.process import ChildProcess, Launch, log_tail
 from stack.programs import python_env
 from stack.topology import Account, Topology
 
-PROFILES = Path(__file__).resolve().parent.parent / "loadtests" / "profiles"
 MARKET, LOAD = "market:1", "load:1"
 
 

@@ -20,11 +20,11 @@ from reports.results import Verdict
 from reports.run_folder import merge_operations
 from scenarios.control import offer_faults
 from scenarios.dump import dump_database, dump_engine
+from scenarios.library import PROFILES
 from scenarios.loader import LoadedScenario
 from scenarios.platform_state import PlatformState
 from scenarios.programs import (
     MARKET,
-    PROFILES,
     Program,
     RunError,
     scenario_topology,
