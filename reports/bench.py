@@ -19,6 +19,7 @@ LIMIT_S: Final = 600.0
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 _PATTERNS: Final = ("*/benchmarks/*.py", "*/*/benchmarks/*.py")
 _LAST_LINES: Final = 5
+_PLAIN_WIDTH: Final = 160  # of a log, where nothing tells how wide it is
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +99,7 @@ def table_of(runs: list[Run]) -> Table:
 
 def main(root: Path = _CHECKOUT) -> int:
     """Exit code 1 when a benchmark crashed, ran out of time or printed no measurement."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     runs = []
     for script in find_benchmarks(root):
         console.print(Text(f"running {script.relative_to(root)}"), soft_wrap=True)
@@ -106,7 +107,7 @@ def main(root: Path = _CHECKOUT) -> int:
     if not runs:
         console.print("no benchmark found")
         return 0
-    console.print(table_of(runs), soft_wrap=not console.is_terminal)
+    console.print(table_of(runs))
     return 1 if any(run.measurement is None for run in runs) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,12 @@ _STYLES: Final = {
     VerdictKind.INVALID: "bold white on magenta",
 }
 MAX_REASONS: Final = 8
+_PLAIN_WIDTH: Final = 160  # of a log, where nothing tells how wide it is
 
 
 def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None) -> None:
     """Plain lines when the console is no terminal. Text from the record is never read as markup."""
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     seed = "" if verdict.seed is None else f"  seed {verdict.seed}"
     console.print()
     console.print(Text.assemble((f" {verdict.verdict} ", _STYLES[verdict.verdict]), f"  {verdict.scenario}{seed}"))

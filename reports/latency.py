@@ -65,7 +65,7 @@ def percentile(samples: Samples, quantile: float) -> Percentile:
     low, high = percentile_ranks(count, quantile)
     return Percentile(
         quantile=quantile,
-        value=float(np.percentile(samples, 100 * quantile, method="inverted_cdf")),
+        value=float(np.quantile(samples, quantile, method="inverted_cdf")),
         low=None if low is None else float(samples[low]),
         high=None if high is None else float(samples[high]),
         enough=count * (1 - quantile) >= SAMPLES_BEYOND - 1e-9,

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from reports.render import rebuild
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECTIONS = ["verdict", "numbers", "objectives", "over-time", "latency", "outages", "checks", "validity", "nodes", "run"]
+CHARTS = ["latency", "rate", "timeline", "distribution", "cpu", "memory"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_opens_offline_with_every_section_and_no_complaint(
+    browser: Browser, folder: Path, scheme: str
+) -> None:
+    rebuild(folder)
+    complaints: list[str] = []
+    requests: list[str] = []
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", offline=True)
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((folder / "report.html").as_uri())
+    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 6")
+    assert [section for section in [*SECTIONS, "sources"] if page.locator(f"#{section}").count() != 1] == []
+    assert [chart for chart in CHARTS if page.locator(f"#chart-{chart} .main-svg").count() == 0] == []
+    assert page.locator("#verdict h1").inner_text() == "PASS"
+    assert page.locator("#chart-latency .shapelayer path").count() >= 4
+    assert complaints == []
+    assert requests == [(folder / "report.html").as_uri()]
+    context.close()
+
+
+def test_the_report_fits_a_narrow_screen(browser: Browser, folder: Path) -> None:
+    rebuild(folder)
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto((folder / "report.html").as_uri())
+    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 6")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()

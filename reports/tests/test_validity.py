@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.record import Record
+from reports.tests.synthetic import read_rows, write_table
+from reports.timeline import measured
+from reports.validity import judge_validity
+
+Line = dict[str, Any]
+
+
+def reasons(folder: Path) -> list[str]:
+    return [reason for finding in judge_validity(Record(folder)) for reason in finding.reasons]
+
+
+def change_events(folder: Path, change: Callable[[Line], Line | None]) -> None:
+    path = folder / "events.jsonl"
+    changed = [change(json.loads(line)) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in changed if line is not None))
+
+
+def test_an_honest_record_may_be_judged(folder: Path) -> None:
+    assert reasons(folder) == []
+
+
+def test_a_generator_starved_of_cpu_makes_the_run_invalid(folder: Path) -> None:
+    rows = read_rows(folder, "operations")
+    for row in rows[::20]:
+        row["sent_ns"] += 60_000_000
+    write_table(folder, "operations", rows)
+    assert any("more than 50 ms late" in reason for reason in reasons(folder))
+
+
+def test_operations_that_were_never_sent_make_the_run_invalid(folder: Path) -> None:
+    rows = read_rows(folder, "operations")
+    for row in rows[::30]:
+        row.update(sent_ns=None, done_ns=None, outcome="fail", http_status=None)
+    write_table(folder, "operations", rows)
+    assert any("were never sent in time" in reason for reason in reasons(folder))
+
+
+def test_a_few_late_operations_do_not(folder: Path) -> None:
+    rows = read_rows(folder, "operations")
+    for row in rows[::400]:
+        row["sent_ns"] += 60_000_000
+    write_table(folder, "operations", rows)
+    assert reasons(folder) == []
+
+
+def test_a_generator_that_died_half_way_makes_the_run_invalid(folder: Path) -> None:
+    start_ns, end_ns = measured(Record(folder))
+    rows = [row for row in read_rows(folder, "operations") if row["intended_ns"] < (start_ns + end_ns) // 2]
+    write_table(folder, "operations", rows)
+    found = reasons(folder)
+    assert any("the load generator stopped" in reason for reason in found)
+    assert any("the load's schedule holds" in reason for reason in found)
+
+
+def test_a_generator_that_paused_makes_the_run_invalid(folder: Path) -> None:
+    start_ns, _ = measured(Record(folder))
+    rows = read_rows(folder, "operations")
+    rows = [row for row in rows if not start_ns + 2e9 < row["intended_ns"] < start_ns + 4e9]
+    write_table(folder, "operations", rows)
+    assert any("intended nothing for 2." in reason for reason in reasons(folder))
+
+
+def test_a_run_without_load_is_invalid(folder: Path) -> None:
+    write_table(folder, "operations", [])
+    assert any("intended no operation" in reason for reason in reasons(folder))
+
+
+def test_a_fault_that_did_not_bite_makes_the_run_invalid(folder: Path) -> None:
+    def hits_nothing(line: Line) -> Line:
+        if line.get("fault_id") == "slow" and "evidence" in line:
+            line["evidence"] = {"bit": False, "summary": "no byte went through the link"}
+        return line
+
+    change_events(folder, hits_nothing)
+    assert reasons(folder) == ["fault slow (latency engine->postgres) did not bite: no byte went through the link"]
+
+
+def test_a_fault_without_evidence_did_not_bite(folder: Path) -> None:
+    change_events(folder, lambda line: {key: value for key, value in line.items() if key != "evidence"})
+    assert len([reason for reason in reasons(folder) if "did not bite" in reason]) == 2
+
+
+def test_a_fault_that_was_planned_and_never_injected_makes_the_run_invalid(folder: Path) -> None:
+    change_events(folder, lambda line: None if line.get("state") == "injected" else line)
+    assert len([reason for reason in reasons(folder) if "was never injected" in reason]) == 2
+
+
+def test_a_fault_that_failed_says_why(folder: Path) -> None:
+    def fails(line: Line) -> Line | None:
+        if line.get("fault_id") != "slow" or line["state"] == "undone":
+            return None if line.get("fault_id") == "slow" else line
+        return line if line["state"] == "planned" else {**line, "state": "failed", "error": "toxiproxy is gone"}
+
+    change_events(folder, fails)
+    assert reasons(folder) == ["fault slow (latency engine->postgres) was never injected: toxiproxy is gone"]
+
+
+def test_a_fault_that_was_never_undone_makes_the_run_invalid_unless_it_is_for_good(folder: Path) -> None:
+    change_events(folder, lambda line: None if line.get("state") == "undone" else line)
+    assert [reason for reason in reasons(folder) if "undone" in reason] == [
+        "fault slow (latency engine->postgres) was never undone"
+    ]
+
+
+def test_a_run_that_never_warmed_up_is_invalid(folder: Path) -> None:
+    start_ns, _ = measured(Record(folder))
+    rows = read_rows(folder, "operations")
+    write_table(folder, "operations", [row for row in rows if row["intended_ns"] >= start_ns])
+    assert any("warm-up was not reached" in reason for reason in reasons(folder))
+
+
+@pytest.mark.parametrize("phase", ["warm_up", "measure", "drain"])
+def test_a_run_that_skipped_a_phase_is_invalid(folder: Path, phase: str) -> None:
+    change_events(folder, lambda line: None if line.get("phase") == phase else line)
+    assert f"the phase {phase} never started" in reasons(folder)
+
+
+def test_a_run_that_was_interrupted_in_a_phase_is_invalid(folder: Path) -> None:
+    change_events(folder, lambda line: None if line.get("phase") == "drain" and line["state"] == "ended" else line)
+    assert reasons(folder) == ["the phase drain never ended"]
+
+
+def test_an_empty_folder_is_invalid_in_every_respect(tmp_path: Path) -> None:
+    assert all(finding.reasons for finding in judge_validity(Record(tmp_path)))

@@ -1,0 +1,416 @@
+"""Each check proves itself: bugs sown into an honest record that it, by name, must catch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports.record import Record
+from reports.results import CheckResult, CheckVerdict
+from reports.tests.synthetic import read_rows, write_table
+from scenarios.checks import ALL_CHECKS
+
+Row = dict[str, Any]
+Spoil = Callable[[list[Row]], list[Row] | None]
+
+
+def spoil(folder: Path, table: str, bug: Spoil) -> None:
+    """Rewrites a table; a bug changes the rows in place or returns others."""
+    rows = read_rows(folder, table)
+    changed = bug(rows)
+    write_table(folder, table, rows if changed is None else changed)
+
+
+def first(rows: list[Row], **wanted: Any) -> Row:
+    return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
+
+
+def result_of(folder: Path, name: str) -> CheckResult:
+    (check,) = [check for check in ALL_CHECKS if check.name == name]
+    return check(Record(folder))
+
+
+def assert_caught(folder: Path, name: str) -> CheckResult:
+    result = result_of(folder, name)
+    assert result.verdict is CheckVerdict.VIOLATED, result.summary
+    assert result.evidence
+    return result
+
+
+# -- acknowledged orders ---------------------------------------------------------------------------
+
+
+def test_an_engine_that_acknowledges_before_commit_loses_orders(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: rows[:-3])
+    assert assert_caught(folder, "acknowledged_orders").figures["lost"] >= 1
+
+
+def test_an_order_stored_twice_is_doubled(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: [*rows, {**rows[0], "order_id": 99_999}])
+    assert assert_caught(folder, "acknowledged_orders").figures["doubled"] == 1
+
+
+def test_an_order_journaled_twice_is_doubled_even_if_the_table_holds_one(folder: Path) -> None:
+    def again(rows: list[Row]) -> list[Row]:
+        placed = next(row for row in rows if '"PlaceOrder"' in row["command"])
+        return [*rows, {**placed, "sequence": rows[-1]["sequence"] + 1}]
+
+    spoil(folder, "journal", again)
+    assert assert_caught(folder, "acknowledged_orders").figures["doubled"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"quantity": 777}, {"limit_price_micros": 1}, {"side": "sell"}, {"symbol": "BBB"}, {"time_in_force": "gtc"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_order_stored_with_other_values_than_acknowledged_differs(folder: Path, change: Row) -> None:
+    def bug(rows: list[Row]) -> None:
+        first(rows, side="buy", symbol="AAA", time_in_force="day", order_type="limit").update(change)
+
+    spoil(folder, "orders", bug)
+    assert assert_caught(folder, "acknowledged_orders").figures["differing"] == 1
+
+
+def test_an_answer_with_the_id_of_another_order_differs(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        places = [row for row in rows if row["kind"] == "place" and row["outcome"] == "ok"]
+        places[0]["order_id"] = places[1]["order_id"]
+
+    spoil(folder, "operations", bug)
+    assert assert_caught(folder, "acknowledged_orders").figures["differing"] == 1
+
+
+def test_an_answer_that_tells_another_quantity_differs(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        row = first(rows, kind="place", outcome="ok")
+        row["answer"] = json.dumps({**json.loads(row["answer"]), "qty": "5000"})
+
+    spoil(folder, "operations", bug)
+    assert assert_caught(folder, "acknowledged_orders").figures["differing"] == 1
+
+
+# -- no order that nobody sent ---------------------------------------------------------------------
+
+
+def test_an_order_from_nowhere_was_sent_by_nobody(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: [*rows, {**rows[0], "order_id": 99_999, "client_order_id": "ghost"}])
+    assert assert_caught(folder, "intended_orders").evidence[0]["problem"] == "nobody sent it"
+
+
+def test_an_order_of_the_right_name_in_the_wrong_account_was_sent_by_nobody(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[0]["account_id"] = rows[0]["account_id"] % 8 + 1
+
+    spoil(folder, "orders", bug)
+    assert_caught(folder, "intended_orders")
+
+
+def test_an_order_that_was_refused_must_not_exist(folder: Path) -> None:
+    spoil(folder, "operations", lambda rows: first(rows, kind="place", outcome="ok").update(outcome="fail"))
+    assert "was refused" in assert_caught(folder, "intended_orders").evidence[0]["problem"]
+
+
+def test_an_order_whose_operation_was_never_sent_must_not_exist(folder: Path) -> None:
+    spoil(folder, "operations", lambda rows: first(rows, kind="place", outcome="ok").update(sent_ns=None))
+    assert_caught(folder, "intended_orders")
+
+
+# -- unknown outcomes ------------------------------------------------------------------------------
+
+
+def test_an_unknown_order_that_was_executed_with_another_quantity_is_caught(folder: Path) -> None:
+    unknown = {row["client_order_id"] for row in read_rows(folder, "operations") if row["outcome"] == "unknown"}
+
+    def bug(rows: list[Row]) -> None:
+        next(row for row in rows if row["client_order_id"] in unknown)["quantity"] += 1
+
+    spoil(folder, "orders", bug)
+    assert "other values" in assert_caught(folder, "unknown_outcomes").evidence[0]["problem"]
+
+
+def test_an_unknown_order_that_was_executed_twice_is_caught(folder: Path) -> None:
+    unknown = {row["client_order_id"] for row in read_rows(folder, "operations") if row["outcome"] == "unknown"}
+
+    def bug(rows: list[Row]) -> list[Row]:
+        executed = next(row for row in rows if row["client_order_id"] in unknown)
+        return [*rows, {**executed, "order_id": 99_999}]
+
+    spoil(folder, "orders", bug)
+    assert "exists 2 times" in assert_caught(folder, "unknown_outcomes").evidence[0]["problem"]
+
+
+def test_an_order_a_client_was_told_to_exist_and_that_does_not_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> list[Row]:
+        template = first(rows, kind="place", outcome="ok")
+        return [*rows, {**template, "kind": "lookup", "operation_id": 99_999, "client_order_id": "gone"}]
+
+    spoil(folder, "operations", bug)
+    assert_caught(folder, "unknown_outcomes")
+
+
+# -- cancels ---------------------------------------------------------------------------------------
+
+
+def test_a_fill_after_a_cancel_in_the_journal_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        traded = next(row for row in reversed(rows) if '"Traded"' in row["events"])
+        trade = next(event for event in json.loads(traded["events"]) if event[0] == "Traded")
+        canceled = ["OrderCanceled", trade[6], trade[7], trade[2], "buy", 1, 1, "client"]
+        earlier = next(row for row in rows if '"OrderAccepted"' in row["events"])
+        earlier["events"] = json.dumps([*json.loads(earlier["events"]), canceled])
+
+    spoil(folder, "journal", bug)
+    assert "traded at" in assert_caught(folder, "canceled_orders").evidence[0]["problem"]
+
+
+def test_an_acknowledged_cancel_whose_order_stays_open_is_caught(folder: Path) -> None:
+    canceled = first(read_rows(folder, "operations"), kind="cancel", outcome="ok")["client_order_id"]
+    spoil(folder, "orders", lambda rows: first(rows, client_order_id=canceled).update(status="new"))
+    assert_caught(folder, "canceled_orders")
+
+
+def test_a_fill_later_than_the_acknowledged_cancel_is_caught(folder: Path) -> None:
+    operation = first(read_rows(folder, "operations"), kind="cancel", outcome="ok")
+    order = first(read_rows(folder, "orders"), client_order_id=operation["client_order_id"])
+
+    def bug(rows: list[Row]) -> None:
+        rows[0].update(order_id=order["order_id"], at_ns=operation["done_ns"] + 1)
+
+    spoil(folder, "fills", bug)
+    assert_caught(folder, "canceled_orders")
+
+
+# -- conservation ----------------------------------------------------------------------------------
+
+
+def test_money_from_nowhere_is_not_conserved(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        first(rows, asset="USD")["available"] += 1
+
+    spoil(folder, "balances", bug)
+    assert_caught(folder, "conservation")
+    assert_caught(folder, "ledger_balances")
+
+
+def test_money_moved_between_accounts_without_a_fill_is_caught_though_the_sum_is_right(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        first(rows, asset="USD", account_id=1)["available"] -= 1_000
+        first(rows, asset="USD", account_id=2)["available"] += 1_000
+
+    spoil(folder, "balances", bug)
+    caught = assert_caught(folder, "conservation")
+    assert {row["account_id"] for row in caught.evidence} == {1, 2}
+
+
+def test_a_fill_that_was_lost_leaves_money_without_a_cause(folder: Path) -> None:
+    spoil(folder, "fills", lambda rows: rows[2:])
+    assert_caught(folder, "conservation")
+
+
+def test_a_lost_ledger_row_unbalances_the_ledger(folder: Path) -> None:
+    spoil(folder, "ledger", lambda rows: rows[:-1])
+    assert_caught(folder, "ledger_balances")
+
+
+def test_a_negative_balance_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        row = first(rows, asset="USD")
+        row["reserved"] += row["available"] + 5
+        row["available"] = -5
+
+    spoil(folder, "balances", bug)
+    assert any("is -5" in row["problem"] for row in assert_caught(folder, "ledger_balances").evidence)
+
+
+def test_a_bucket_overdrawn_on_the_way_is_caught_though_it_ends_right(folder: Path) -> None:
+    def bug(rows: list[Row]) -> list[Row]:
+        deposits = [row for row in rows if row["debit_account_id"] == 0 and row["asset"] == "USD"]
+        late = [{**row, "sequence": rows[-1]["sequence"] + 1, "line": line} for line, row in enumerate(deposits)]
+        return [*(row for row in rows if row not in deposits), *late]
+
+    spoil(folder, "ledger", bug)
+    assert any("overdrawn" in row["problem"] for row in assert_caught(folder, "ledger_balances").evidence)
+
+
+# -- fills -----------------------------------------------------------------------------------------
+
+
+def test_an_order_that_claims_more_than_its_fills_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        first(rows, status="filled")["filled_quantity"] += 1
+
+    spoil(folder, "orders", bug)
+    assert_caught(folder, "fills_add_up")
+
+
+def test_an_order_with_the_wrong_filled_value_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        first(rows, status="filled")["filled_value_micros"] -= 1
+
+    spoil(folder, "orders", bug)
+    assert_caught(folder, "fills_add_up")
+
+
+def test_a_filled_order_that_is_called_open_is_caught(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: first(rows, status="filled").update(status="partially_filled"))
+    assert_caught(folder, "fills_add_up")
+
+
+def test_a_trade_through_the_limit_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        order = first(rows, status="filled", side="buy", order_type="limit")
+        order["limit_price_micros"] = 1
+
+    spoil(folder, "orders", bug)
+    assert any("beyond its limit" in row["problem"] for row in assert_caught(folder, "fills_add_up").evidence)
+
+
+def test_a_trade_with_one_side_is_caught(folder: Path) -> None:
+    spoil(folder, "fills", lambda rows: rows[1:])
+    assert_caught(folder, "trades_agree")
+
+
+@pytest.mark.parametrize("field", ["price_micros", "quantity"])
+def test_a_trade_whose_sides_differ_is_caught(folder: Path, field: str) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[0][field] += 1
+
+    spoil(folder, "fills", bug)
+    assert_caught(folder, "trades_agree")
+
+
+def test_a_trade_booked_on_somebody_elses_order_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[0]["account_id"] = rows[0]["account_id"] % 8 + 1
+
+    spoil(folder, "fills", bug)
+    assert_caught(folder, "trades_agree")
+
+
+# -- journal ---------------------------------------------------------------------------------------
+
+
+def test_a_journal_with_a_gap_is_caught(folder: Path) -> None:
+    spoil(folder, "journal", lambda rows: rows[:500] + rows[501:])
+    assert_caught(folder, "journal_sequence")
+
+
+def test_a_deposed_leader_that_wrote_again_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[-1]["epoch"] = 1
+
+    spoil(folder, "journal", bug)
+    assert "epoch 1 after epoch 2" in assert_caught(folder, "journal_sequence").evidence[0]["problem"]
+
+
+def test_a_symbol_number_given_twice_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[-1]["symbol_sequence"] -= 1
+
+    spoil(folder, "journal", bug)
+    assert_caught(folder, "journal_sequence")
+
+
+@pytest.mark.parametrize("table", ["orders", "fills", "ledger"])
+def test_a_row_the_journal_knows_and_the_table_lost_is_caught(folder: Path, table: str) -> None:
+    spoil(folder, table, lambda rows: rows[:-1])
+    assert {row["table"] for row in assert_caught(folder, "tables_follow_journal").evidence} == {table}
+
+
+def test_an_order_whose_state_was_not_updated_is_caught(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: first(rows, status="filled").update(status="new", filled_quantity=0))
+    assert_caught(folder, "tables_follow_journal")
+
+
+def test_a_trade_out_of_price_time_priority_does_not_replay(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        row = next(row for row in rows if '"Traded"' in row["events"])
+        events = json.loads(row["events"])
+        trade = next(event for event in events if event[0] == "Traded")
+        trade[6] += 1  # another maker than the one whose turn it was
+        row["events"] = json.dumps(events)
+
+    spoil(folder, "journal", bug)
+    assert assert_caught(folder, "one_state").evidence[0]["what"] == "replay"
+
+
+def test_a_database_that_holds_another_balance_has_another_hash(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[0]["available"] -= 1
+        rows[0]["reserved"] += 1
+
+    spoil(folder, "balances", bug)
+    assert_caught(folder, "one_state")
+
+
+def test_a_live_engine_that_diverged_has_another_hash(folder: Path) -> None:
+    change_engine(folder, state_hash="0" * 64)
+    assert_caught(folder, "one_state")
+
+
+def test_a_live_engine_behind_its_journal_is_caught(folder: Path) -> None:
+    change_engine(folder, sequence=7)
+    assert_caught(folder, "one_state")
+
+
+# -- feed ------------------------------------------------------------------------------------------
+
+
+def book_messages(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["kind"] == "o"]
+
+
+def test_a_message_the_feed_lost_is_a_gap(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: rows[:200] + rows[201:])
+    assert_caught(folder, "feed_gaps")
+
+
+def test_a_message_the_feed_sent_twice_is_a_gap(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: rows[:200] + rows[199:])
+    assert_caught(folder, "feed_gaps")
+
+
+def test_a_connection_that_begins_without_a_snapshot_is_a_gap(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        greeting = next(index for index, row in enumerate(rows) if row["kind"] == "success")
+        row = next(row for row in rows[greeting:] if row["kind"] == "o")
+        row["message"] = json.dumps({**json.loads(row["message"]), "r": False})
+
+    spoil(folder, "feed", bug)
+    assert "instead of a snapshot" in assert_caught(folder, "feed_gaps").evidence[0]["problem"]
+
+
+def test_a_jump_that_no_disconnection_explains_is_a_gap(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: [row for row in rows if row["kind"] != "success"])
+    assert_caught(folder, "feed_gaps")
+
+
+def test_a_feed_that_ends_early_has_not_the_engines_book(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: rows[:-3])
+    assert_caught(folder, "feed_book")
+
+
+def test_a_wrong_size_in_one_message_gives_another_book(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        row = next(row for row in reversed(book_messages(rows)) if len(row["message"]) > 60)
+        body = json.loads(row["message"])
+        body["b"] = [*body["b"], {"p": 1.23, "s": 4}]
+        row["message"] = json.dumps(body)
+
+    spoil(folder, "feed", bug)
+    assert any("bids at 1.23" in row["problem"] for row in assert_caught(folder, "feed_book").evidence)
+
+
+def test_a_symbol_the_feed_never_carried_is_caught(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: [row for row in rows if row["symbol"] != "BBB"])
+    assert_caught(folder, "feed_book")
+
+
+def change_engine(folder: Path, **changes: Any) -> None:
+    path = folder / "engine.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
