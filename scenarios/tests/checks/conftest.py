@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from reports.tests.synthetic import Plan, write_record
+from reports.tests.synthetic import write_record
 
 
 @pytest.fixture(scope="session")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_record(tmp_path_factory.mktemp("records") / "honest", Plan(rate_per_s=40))
+    return write_record(tmp_path_factory.mktemp("records") / "honest")
 
 
 @pytest.fixture
