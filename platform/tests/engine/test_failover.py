@@ -46,6 +46,18 @@ async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(own_
         assert full[0] == full[1]
 
 
+async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the_lease(
+    own_platform: EmbeddedStack,
+) -> None:
+    async with Client(own_platform.status()) as client:
+        await client.place(limit_order("buy", 1, "10.00"))
+        leader = await _active(own_platform)
+        assert await own_platform.terminate(leader) == 0
+        log = (own_platform.options.log_folder / f"{leader}.log").read_text()
+        assert '"event": "ended"' in log
+        assert (await client.place(limit_order("buy", 1, "10.00")))[0] == 200
+
+
 async def test_a_cancel_whose_answer_was_lost_is_confirmed_not_refused(own_platform: EmbeddedStack) -> None:
     async with Client(own_platform.status()) as client:
         placed = [await client.place(limit_order("buy", 1, "13.00")) for _ in range(10)]
