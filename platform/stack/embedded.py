@@ -65,6 +65,7 @@ class EmbeddedStack:
         self._session: aiohttp.ClientSession | None = None
         self._roles: RoleWatch | None = None
         self._role_task: asyncio.Task[None] | None = None
+        self._bringing_up: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> EmbeddedStack:
@@ -82,13 +83,18 @@ class EmbeddedStack:
         try:
             await self._prepare()
             assert self._startup is not None
-            await asyncio.wait_for(self._startup.run(), self.options.start_limit_s)
+            self._bringing_up = asyncio.get_running_loop().create_task(self._startup.run())
+            await asyncio.wait_for(self._bringing_up, self.options.start_limit_s)
         except TimeoutError:
             late = self._supervisor.describe_late(self.options.start_limit_s)
             await self.stop()
             raise StartError(late) from None
         except BaseException:
+            task = asyncio.current_task()
+            stopped = self._stopping is not None and not (task and task.cancelling())
             await self.stop()
+            if stopped:
+                raise StartError("the stack was stopped while it was starting") from None
             raise
         self._register()
         self._event("stack_ready", stack_id=self.stack_id, took_ms=round((time.monotonic() - began) * 1000))
@@ -246,8 +252,10 @@ class EmbeddedStack:
             self._role_task = asyncio.get_running_loop().create_task(self._roles.run())
 
     async def _shut_down(self) -> None:
-        if self._role_task:
-            self._role_task.cancel()
+        unfinished = [task for task in (self._bringing_up, self._role_task) if task]
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
         await self._supervisor.stop(_STOP_ORDER, _STOP_LIMIT_S)
         await self.control.stop()
         if self._session:

@@ -49,7 +49,7 @@ async def test_an_operation_is_answered_with_its_result(server: ControlServer) -
     ],
 )
 async def test_a_refusal_names_the_operation_and_the_reason(
-    op: str, fields: dict[str, str], reason: str, server: ControlServer
+    op: str, fields: dict[str, Any], reason: str, server: ControlServer
 ) -> None:
     with pytest.raises(ControlError, match=reason):
         await call_async(server.path, op, **fields)

@@ -35,6 +35,7 @@ def start_owner(tmp_path: Path) -> Iterator[Callable[..., Owner]]:
     for owner in owners:
         owner.kill()
         owner.communicate()
+    sweep()
 
 
 def read_until(owner: Owner, name: str) -> dict[str, Any]:

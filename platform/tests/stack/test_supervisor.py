@@ -140,3 +140,14 @@ async def test_selectors_mean_nodes_and_links(make_stack: MakeStack) -> None:
         await stack.resolve("engine:active")
     with pytest.raises(UnknownSelectorError, match="no link matches"):
         await stack.resolve_links("redis->api")
+
+
+async def test_a_stack_stopped_while_it_starts_leaves_nothing(make_stack: MakeStack) -> None:
+    stack = make_stack(roles=API, programs=stand_in("dawdle"))
+    start = asyncio.create_task(stack.start())
+    await until(lambda: stack.node("api:1").state == "starting")
+    await stack.stop()
+    with pytest.raises(StartError, match="stopped while it was starting"):
+        await start
+    assert not stack.folder.exists()
+    assert stack.node("api:1").pid is None
