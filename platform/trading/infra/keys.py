@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -33,15 +34,29 @@ class KeyRing:
         self._pool = pool
         self._pepper = pepper
         self._entries: dict[str, _Entry] = {}
+        self._reading: dict[str, asyncio.Task[_Entry]] = {}
 
     async def account_of(self, key_id: str, secret: str) -> AccountId | None:
         """The account a valid pair belongs to, None for any other. Raises DatabaseError when it cannot be told."""
         now_s = time.monotonic()
         entry = self._entries.get(key_id)
         if entry is None or now_s - entry.read_at_s > REFRESH_S:
-            entry = await self._read(key_id, now_s)
+            entry = await self._read_once(key_id, now_s)
         matches = hmac.compare_digest(entry.secret_hash, secret_hash(self._pepper, secret))
         return entry.account_id if matches else None
+
+    async def _read_once(self, key_id: str, now_s: float) -> _Entry:
+        """Who asks for a key meanwhile shares one lookup: a slow database must not be asked the more for it."""
+        reading = self._reading.get(key_id)
+        if reading is None:
+            reading = self._reading[key_id] = asyncio.create_task(self._read(key_id, now_s))
+            reading.add_done_callback(lambda task: self._read_done(key_id, task))
+        return await asyncio.shield(reading)
+
+    def _read_done(self, key_id: str, task: asyncio.Task[_Entry]) -> None:
+        del self._reading[key_id]
+        if not task.cancelled():
+            task.exception()  # retrieved: those who wait get it, and there may be none left
 
     async def _read(self, key_id: str, now_s: float) -> _Entry:
         rows = await self._pool.fetch(_LOOKUP, key_id)
