@@ -12,7 +12,7 @@ from trading.core.exchange import Exchange
 from trading.core.orders import AccountId, OrderId, OrderType, Side, Symbol, TimeInForce
 
 GOAL = 200_000
-ROUNDS = 7
+ROUNDS = 5
 ACCOUNTS = 20
 SYMBOL = Symbol("AAA")
 
