@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 from http.client import responses
-from time import time_ns
-from typing import NamedTuple
+from time import monotonic, time_ns
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import gevent
@@ -17,6 +17,8 @@ from geventhttpclient.connectionpool import ConnectionPool
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
 
 from stack.status import AccountStatus
+
+_IDLE_LIMIT_S: Final = 2.0  # uvicorn closes after five
 
 
 class Answer(NamedTuple):
@@ -43,16 +45,7 @@ class ApiClient:
         self.url = url.rstrip("/")
         self._host = parts.netloc
         self._deadline_s = deadline_s
-        port = parts.port or 80
-        self._pool = _Connections(
-            parts.hostname,
-            port,
-            parts.hostname,
-            port,
-            size=connections,
-            connection_timeout=deadline_s,
-            network_timeout=deadline_s,
-        )
+        self._pool = _Connections(parts.hostname, parts.port or 80, size=connections, timeout_s=deadline_s)
 
     def request(self, method: str, path: str, account: AccountStatus, body: bytes = b"") -> Answer:
         head = (
@@ -94,5 +87,19 @@ class ApiClient:
 
 
 class _Connections(ConnectionPool):
+    """Forgets a connection before its server does: a request sent into a closing one would have no known outcome."""
+
+    def __init__(self, host: str, port: int, *, size: int, timeout_s: float) -> None:
+        super().__init__(host, port, host, port, size=size, connection_timeout=timeout_s, network_timeout=timeout_s)
+        self._idle_since: dict[gevent.socket.socket, float] = {}
+
     def after_connect(self, sock: gevent.socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def return_socket(self, sock: gevent.socket.socket) -> None:
+        self._idle_since[sock] = monotonic()
+        super().return_socket(sock)
+
+    def _is_socket_alive(self, sock: gevent.socket.socket) -> bool:
+        idle_s = monotonic() - self._idle_since.pop(sock)
+        return idle_s < _IDLE_LIMIT_S and super()._is_socket_alive(sock)

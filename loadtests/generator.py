@@ -15,14 +15,13 @@ import gevent
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from loadtests.schedule import NS_PER_S, Mix, ScheduleOptions
+from loadtests.schedule import Mix, ScheduleOptions
 from loadtests.target import Target, TargetError, find_target, read_target
 from loadtests.traders import LoopOptions, OpenLoop, TraderUser
 from reports.records import OutcomeKind
 from reports.rows import Operation
 
 _ENDLESS_WINDOW_S = 10.0
-_START_DELAY_S = 1.0
 _WRONG_USAGE = 2
 
 
@@ -115,7 +114,7 @@ class Generator:
                 mix=self._mix,
             ),
             traders=max(1, runner.target_user_count),
-            start_ns=max(options.elson_start_at_ns, time_ns() + round(_START_DELAY_S * NS_PER_S)),
+            start_at_ns=options.elson_start_at_ns,
             endless=endless,
             max_in_flight=options.elson_max_in_flight,
             record=Path(options.elson_record) if options.elson_record else None,

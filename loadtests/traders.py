@@ -30,11 +30,13 @@ _STOPPED = b"the generator was stopped before an answer came"
 
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
-    """``start_ns`` is the epoch moment of offset zero; ``traders`` the number of Locust users that share the work."""
+    """The schedule starts at ``start_at_ns`` (epoch), or ``start_delay_s`` after all is prepared where that is later;
+    ``traders`` is the number of Locust users that share the work."""
 
     schedule: ScheduleOptions
     traders: int
-    start_ns: int
+    start_at_ns: int = 0
+    start_delay_s: float = 1.0
     endless: bool = False
     max_in_flight: int = 512
     deadline_s: float = 8.0
@@ -58,24 +60,24 @@ class OpenLoop:
         self._closed = False
         self.over = Event()
         self.failure: Exception | None = None
-        accounts = options.schedule.accounts
+        operations = [] if options.endless else schedule(options.schedule)
+        self._to_begin = len(operations)
+        # The start is set last: what comes before takes seconds on a busy machine, and none of them is the platform's.
+        self._start_ns = max(options.start_at_ns, time_ns() + round(options.start_delay_s * NS_PER_S))
         if options.endless:
-            self._to_begin = -1
             lanes = endless_lanes(options.schedule, options.traders)
         else:
-            operations = schedule(options.schedule)
-            self._to_begin = len(operations)
-            lanes = measured_lanes(operations, options.traders, accounts)
-            self._recorder.announce(options.start_ns, options.schedule.seed, operations)
+            lanes = measured_lanes(operations, options.traders, options.schedule.accounts)
+            self._recorder.announce(self._start_ns, options.schedule.seed, operations)
+            if not operations:
+                self.over.set()
         self._lanes = Queue(items=lanes)
-        if self._to_begin == 0:
-            self.over.set()
 
     def serve(self) -> None:
         """One trader's work: takes a free lane (waits for one) and begins its operations, each at its time."""
         lane = self._lanes.get()
         if self._options.endless:
-            lane.skip_to(time_ns() - self._options.start_ns)
+            lane.skip_to(time_ns() - self._start_ns)
         try:
             while lane.head is not None:
                 gevent.sleep(max(0.0, (self._intended_ns(lane.head) - time_ns()) / NS_PER_S))
@@ -95,7 +97,7 @@ class OpenLoop:
         self._api.close()
 
     def _intended_ns(self, operation: IntendedOperation) -> int:
-        return self._options.start_ns + operation.offset_ns
+        return self._start_ns + operation.offset_ns
 
     def _begin(self, operation: IntendedOperation) -> None:
         self._to_begin -= 1

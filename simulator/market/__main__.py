@@ -10,7 +10,7 @@ import sys
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import monotonic, time_ns
+from time import monotonic
 
 import aiohttp
 from pydantic import ValidationError
@@ -63,14 +63,16 @@ async def _run(arguments: _Arguments) -> None:
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    # A connection is dropped before the api drops it: a request sent into a closing one has no known outcome.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
+    async with aiohttp.ClientSession(connector=connector) as session:
         await _await_api(session, endpoints, arguments.patience_s, stop)
         writer = open_record(arguments.record)
         environment = Environment()
-        http_options = HttpOptions(endpoints=endpoints, start_ns=time_ns(), speed=arguments.speed)
-        gateway = HttpGateway(session, accounts, writer, http_options)
+        gateway = HttpGateway(session, accounts, writer, HttpOptions(endpoints=endpoints, speed=arguments.speed))
         desks = open_market(environment, gateway, instruments, accounts, MarketOptions(arguments.seed))
         _log("market open", seed=arguments.seed, endpoints=endpoints, accounts=sorted(desks))
+        gateway.start()
         try:
             lateness = await run_in_real_time(
                 environment, until_s=arguments.duration_s * arguments.speed, speed=arguments.speed, stop=stop

@@ -29,10 +29,9 @@ _NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
-    """``start_ns`` is the epoch time of the market's zero; ``speed`` how many of its seconds make a real one."""
+    """``speed`` is how many of the market's seconds make a real one."""
 
     endpoints: Sequence[str]
-    start_ns: int
     speed: float = 1.0
     max_in_flight: int = 128
     deadline_s: float = 8.0
@@ -72,10 +71,15 @@ class HttpGateway:
         self._accounts = accounts
         self._options = options
         self._writer = writer
+        self._start_ns = 0
         self._ids = count()
         self._in_flight: dict[int, asyncio.Task[None]] = {}
         self.recorded = 0
         self.failure: OSError | None = None
+
+    def start(self) -> None:
+        """The market's time is zero now."""
+        self._start_ns = time_ns()
 
     def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
         operation_id = next(self._ids)
@@ -139,7 +143,7 @@ class HttpGateway:
             time_in_force=request.time_in_force,
             quantity=request.quantity,
             limit_price_micros=request.limit_price_micros,
-            intended_ns=self._options.start_ns + round(request.at_s / self._options.speed * _NS_PER_S),
+            intended_ns=self._start_ns + round(request.at_s / self._options.speed * _NS_PER_S),
             sent_ns=exchange.sent_ns,
             done_ns=exchange.done_ns,
             outcome=exchange.answer.outcome,

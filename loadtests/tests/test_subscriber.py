@@ -1,0 +1,149 @@
+"""The feed subscriber, against a real WebSocket server that sends what the test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from loadtests.subscriber import Subscriber, SubscriberOptions, messages_of
+from loadtests.target import Target, target_of
+from loadtests.tests.runs import status_of
+from reports.records import FEED, TableWriter, read_table
+from reports.rows import FeedMessage
+
+QUICK = SubscriberOptions(silence_limit_s=0.3, reconnect_pause_s=0.01, catch_up_limit_s=5.0)
+HANDSHAKE = 3  # auth, subscribe, listen
+
+SNAPSHOT = {"T": "o", "S": "AAA", "q": 5, "r": True, "b": [{"p": 99.99, "s": 10}], "a": [{"p": 100.01, "s": 7}]}
+DELTA = {"T": "o", "S": "AAA", "q": 6, "b": [{"p": 99.99, "s": 0}, {"p": 99.98, "s": 4}], "a": []}
+LATER = {"T": "o", "S": "AAA", "q": 8, "b": [], "a": [{"p": 100.01, "s": 0}]}
+TRADE = {"T": "t", "S": "AAA", "q": 6, "i": 1, "p": 99.99, "s": 10}
+HEARTBEAT = {"T": "h", "q": {"AAA": 6}}
+
+
+async def test_books_are_built_from_a_snapshot_and_deltas_and_every_message_is_kept_as_received(
+    tmp_path: Path,
+) -> None:
+    async with feed([[SNAPSHOT, TRADE, DELTA], [HEARTBEAT]]) as server:
+        books, rows = await follow(server, tmp_path, until=lambda: server.sent >= 2)
+    assert books == {"AAA": {"sequence": 6, "bids": [(99_980_000, 4)], "asks": [(100_010_000, 7)]}}
+    assert [row.kind for row in rows[:4]] == ["o", "t", "o", "h"]
+    assert [json.loads(row.message) for row in rows[:4]] == [SNAPSHOT, TRADE, DELTA, HEARTBEAT]
+    assert [(row.symbol, row.sequence) for row in rows[:4]] == [("AAA", 5), ("AAA", 6), ("AAA", 6), (None, None)]
+
+
+async def test_it_authenticates_and_asks_for_all_symbols_and_its_own_orders(tmp_path: Path) -> None:
+    async with feed([[SNAPSHOT]]) as server:
+        await follow(server, tmp_path, until=lambda: server.sent >= 1)
+    assert server.received[:HANDSHAKE] == [
+        {"action": "auth", "key": "key-1", "secret": "s"},
+        {"action": "subscribe", "orderbooks": ["AAA", "BBB"], "trades": ["AAA", "BBB"]},
+        {"action": "listen", "data": {"streams": ["trade_updates"]}},
+    ]
+
+
+async def test_a_gap_is_recorded_and_healed_by_a_new_snapshot(tmp_path: Path) -> None:
+    async with feed([[SNAPSHOT, LATER]], [[SNAPSHOT, DELTA]]) as server:
+        books, rows = await follow(server, tmp_path, until=lambda: server.connections >= 2 and server.sent >= 2)
+    assert [row.kind for row in rows][:5] == ["o", "o", "gap", "o", "o"]
+    assert rows[2].symbol == "AAA"
+    assert "expected sequence 6, received 8" in rows[2].message
+    assert books["AAA"]["sequence"] == 6
+
+
+@pytest.mark.parametrize("ends", ["closed", "silent"])
+async def test_a_feed_that_drops_or_falls_silent_is_recorded_and_followed_again(tmp_path: Path, ends: str) -> None:
+    async with feed([[SNAPSHOT]], [[SNAPSHOT, DELTA]], close_first=ends == "closed") as server:
+        books, rows = await follow(server, tmp_path, until=lambda: server.connections >= 2 and server.sent >= 2)
+    assert [row.kind for row in rows][:4] == ["o", "disconnect", "o", "o"]
+    assert books["AAA"]["sequence"] == 6
+
+
+async def test_after_the_order_to_stop_it_hears_out_the_feed_to_the_next_heartbeat(tmp_path: Path) -> None:
+    async with feed([[SNAPSHOT]], then_on_release=[[DELTA], [HEARTBEAT]]) as server:
+        target = target_at(server)
+        writer = TableWriter(tmp_path / "feed", FEED)
+        subscriber = Subscriber(target, writer, SubscriberOptions(catch_up_limit_s=30))
+        stop = asyncio.Event()
+        running = asyncio.create_task(subscriber.run(stop))
+        while server.sent < 1:
+            await asyncio.sleep(0.01)
+        stop.set()
+        await asyncio.sleep(0.05)
+        assert not running.done()
+        server.release.set()
+        await asyncio.wait_for(running, 30)
+        writer.close()
+    assert subscriber.books()["AAA"]["sequence"] == 6
+
+
+def test_an_order_update_is_a_message_of_its_own() -> None:
+    frame = '{"stream":"trade_updates","data":{"event":"fill"}}'
+    assert list(messages_of(frame)) == [({"stream": "trade_updates", "data": {"event": "fill"}}, frame)]
+
+
+class FeedServer:
+    """Each connection gets the next script, a list of frames; ``received`` is what clients sent."""
+
+    def __init__(self, scripts: Sequence[Sequence[Sequence[Any]]], on_release: Sequence[Sequence[Any]]) -> None:
+        self.scripts, self.on_release = list(scripts), on_release
+        self.release = asyncio.Event()
+        self.received: list[Any] = []
+        self.connections = self.sent = 0
+        self.close_first = False
+        self.port = 0
+
+    async def handle(self, connection: ServerConnection) -> None:
+        self.connections += 1
+        script = self.scripts[min(self.connections, len(self.scripts)) - 1]
+        for _ in range(HANDSHAKE):
+            self.received.append(json.loads(await connection.recv()))
+        for frame in script:
+            await connection.send(json.dumps(frame))
+            self.sent += 1
+        if self.close_first and self.connections == 1:
+            return
+        await self.release.wait()
+        for frame in self.on_release:
+            await connection.send(json.dumps(frame))
+        await connection.wait_closed()
+
+
+@asynccontextmanager
+async def feed(
+    *scripts: Sequence[Sequence[Any]], then_on_release: Sequence[Sequence[Any]] = (), close_first: bool = False
+) -> AsyncIterator[FeedServer]:
+    server = FeedServer(scripts, then_on_release)
+    server.close_first = close_first
+    async with serve(server.handle, "127.0.0.1", 0) as listening:
+        server.port = next(iter(listening.sockets)).getsockname()[1]
+        yield server
+        server.release.set()
+
+
+def target_at(server: FeedServer) -> Target:
+    return target_of(status_of(["http://127.0.0.1:1"], [f"ws://127.0.0.1:{server.port}"]))
+
+
+async def follow(server: FeedServer, folder: Path, *, until: Any) -> tuple[dict[str, Any], list[FeedMessage]]:
+    """The books a subscriber ends with, and its rows."""
+    writer = TableWriter(folder / "feed", FEED)
+    subscriber = Subscriber(target_at(server), writer, QUICK if server.scripts[1:] else SubscriberOptions())
+    following = asyncio.create_task(subscriber.run(asyncio.Event()))
+    async with asyncio.timeout(30):
+        while not until():
+            assert not following.done()
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)  # what was sent is received
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    writer.close()
+    return subscriber.books(), msgspec.convert(read_table(folder, "feed").to_pylist(), list[FeedMessage])
