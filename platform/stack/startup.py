@@ -58,12 +58,15 @@ class Startup:
     def _plan(self, steps: asyncio.TaskGroup) -> None:
         redis = steps.create_task(self._redis())
         proxies = steps.create_task(self._toxiproxy())
-        primary = steps.create_task(self._primary())
+        cluster = steps.create_task(self._initdb())
+        primary = steps.create_task(self._primary(needs=(cluster,)))
         standby = steps.create_task(self._standby(needs=(primary, proxies)))
         migration = steps.create_task(self._migrate(needs=(primary,)))
         for node in self.topology.nodes:
-            if node.role in self.options.programs:  # they wait for their database, so their own start costs no time
-                steps.create_task(self._program(node, needs=(redis, proxies)))
+            if node.role in self.options.programs:
+                # They wait for their database, so they start beside it; but initdb, which everything waits for, must
+                # not share the processors with them.
+                steps.create_task(self._program(node, needs=(redis, proxies, cluster)))
         steps.create_task(self._seed(needs=(standby, migration)))
 
     async def _redis(self) -> None:
@@ -82,10 +85,14 @@ class Startup:
             url = f"http://{HOST}:{port}"
             await self.supervisor.start(_TOXIPROXY, launch, lambda: proxies_listen(self.session, url, expected))
 
-    async def _primary(self) -> None:
+    async def _initdb(self) -> None:
         if Role.POSTGRES in self.options.roles:
             await run_tool(self.pair.initdb(), "initdb of postgres:primary")
             self.pair.configure_primary()
+
+    async def _primary(self, needs: Iterable[asyncio.Task[None]]) -> None:
+        await asyncio.wait(needs)
+        if Role.POSTGRES in self.options.roles:
             await self._postgres(_PRIMARY)
             await postgres.create_database(self.pair.dsn(self.wiring.address(_PRIMARY)))
 
