@@ -52,16 +52,15 @@ class Subscriber:
         """Follows the feed until ``stop`` is set, and on to the next heartbeat: up to there nothing is missing."""
         following = asyncio.create_task(self._follow_for_ever())
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not following.done():
-            self._heartbeat.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._options.catch_up_limit_s):
-                    await self._heartbeat.wait()
-        following.cancel()
-        stopping.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        try:
+            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                await following  # only ever ends by an error
+            await self._hear_out()
+        finally:
+            following.cancel()
+            stopping.cancel()
+            await asyncio.gather(following, stopping, return_exceptions=True)
 
     def books(self) -> dict[str, dict[str, Any]]:
         """The books as they are: best level first, [price in micro-dollars, shares]."""
@@ -73,6 +72,12 @@ class Subscriber:
             }
             for symbol, book in sorted(self._books.items())
         }
+
+    async def _hear_out(self) -> None:
+        self._heartbeat.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.catch_up_limit_s):
+                await self._heartbeat.wait()
 
     async def _follow_for_ever(self) -> None:
         for feed in cycle(self._target.feeds):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from loadtests.subscriber import Subscriber, SubscriberOptions, messages_of
 from loadtests.target import Target, target_of
-from loadtests.tests.runs import status_of
+from loadtests.tests.runs import status_of, write_status
 from reports.records import FEED, TableWriter, read_table
 from reports.rows import FeedMessage
 
@@ -33,7 +35,7 @@ async def test_books_are_built_from_a_snapshot_and_deltas_and_every_message_is_k
     tmp_path: Path,
 ) -> None:
     async with feed([[SNAPSHOT, TRADE, DELTA], [HEARTBEAT]]) as server:
-        books, rows = await follow(server, tmp_path, until=lambda: server.sent >= 2)
+        books, rows = await follow(server, tmp_path, rows=4)
     assert books == {"AAA": {"sequence": 6, "bids": [(99_980_000, 4)], "asks": [(100_010_000, 7)]}}
     assert [row.kind for row in rows[:4]] == ["o", "t", "o", "h"]
     assert [json.loads(row.message) for row in rows[:4]] == [SNAPSHOT, TRADE, DELTA, HEARTBEAT]
@@ -42,7 +44,7 @@ async def test_books_are_built_from_a_snapshot_and_deltas_and_every_message_is_k
 
 async def test_it_authenticates_and_asks_for_all_symbols_and_its_own_orders(tmp_path: Path) -> None:
     async with feed([[SNAPSHOT]]) as server:
-        await follow(server, tmp_path, until=lambda: server.sent >= 1)
+        await follow(server, tmp_path, rows=1)
     assert server.received[:HANDSHAKE] == [
         {"action": "auth", "key": "key-1", "secret": "s"},
         {"action": "subscribe", "orderbooks": ["AAA", "BBB"], "trades": ["AAA", "BBB"]},
@@ -52,7 +54,7 @@ async def test_it_authenticates_and_asks_for_all_symbols_and_its_own_orders(tmp_
 
 async def test_a_gap_is_recorded_and_healed_by_a_new_snapshot(tmp_path: Path) -> None:
     async with feed([[SNAPSHOT, LATER]], [[SNAPSHOT, DELTA]]) as server:
-        books, rows = await follow(server, tmp_path, until=lambda: server.connections >= 2 and server.sent >= 2)
+        books, rows = await follow(server, tmp_path, rows=5)
     assert [row.kind for row in rows][:5] == ["o", "o", "gap", "o", "o"]
     assert rows[2].symbol == "AAA"
     assert "expected sequence 6, received 8" in rows[2].message
@@ -62,7 +64,7 @@ async def test_a_gap_is_recorded_and_healed_by_a_new_snapshot(tmp_path: Path) ->
 @pytest.mark.parametrize("ends", ["closed", "silent"])
 async def test_a_feed_that_drops_or_falls_silent_is_recorded_and_followed_again(tmp_path: Path, ends: str) -> None:
     async with feed([[SNAPSHOT]], [[SNAPSHOT, DELTA]], close_first=ends == "closed") as server:
-        books, rows = await follow(server, tmp_path, until=lambda: server.connections >= 2 and server.sent >= 2)
+        books, rows = await follow(server, tmp_path, rows=4)
     assert [row.kind for row in rows][:4] == ["o", "disconnect", "o", "o"]
     assert books["AAA"]["sequence"] == 6
 
@@ -83,6 +85,22 @@ async def test_after_the_order_to_stop_it_hears_out_the_feed_to_the_next_heartbe
         await asyncio.wait_for(running, 30)
         writer.close()
     assert subscriber.books()["AAA"]["sequence"] == 6
+
+
+async def test_as_a_process_it_ends_on_sigterm_with_its_books_beside_its_record(tmp_path: Path) -> None:
+    async with feed([[SNAPSHOT, DELTA]], then_on_release=[[HEARTBEAT]]) as server:
+        status = write_status(tmp_path, ["http://127.0.0.1:1"], [f"ws://127.0.0.1:{server.port}"])
+        argv = [sys.executable, "-m", "loadtests.subscriber", "--status", str(status), "--record", str(tmp_path)]
+        process = await asyncio.create_subprocess_exec(*argv)
+        while server.sent < 1:
+            assert process.returncode is None
+            await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        server.release.set()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    books = json.loads((tmp_path / "feed_books.json").read_bytes())
+    assert books == {"AAA": {"sequence": 6, "bids": [[99_980_000, 4]], "asks": [[100_010_000, 7]]}}
+    assert (tmp_path / "feed.parquet").exists()
 
 
 def test_an_order_update_is_a_message_of_its_own() -> None:
@@ -133,16 +151,16 @@ def target_at(server: FeedServer) -> Target:
     return target_of(status_of(["http://127.0.0.1:1"], [f"ws://127.0.0.1:{server.port}"]))
 
 
-async def follow(server: FeedServer, folder: Path, *, until: Any) -> tuple[dict[str, Any], list[FeedMessage]]:
-    """The books a subscriber ends with, and its rows."""
+async def follow(server: FeedServer, folder: Path, *, rows: int) -> tuple[dict[str, Any], list[FeedMessage]]:
+    """The books a subscriber has after so many rows, and the rows."""
     writer = TableWriter(folder / "feed", FEED)
     subscriber = Subscriber(target_at(server), writer, QUICK if server.scripts[1:] else SubscriberOptions())
     following = asyncio.create_task(subscriber.run(asyncio.Event()))
     async with asyncio.timeout(30):
-        while not until():
+        while read_table(folder, "feed").num_rows < rows:
             assert not following.done()
             await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)  # what was sent is received
+            writer.flush()
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     writer.close()
