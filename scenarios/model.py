@@ -14,7 +14,7 @@ from chaos.faults import KINDS, make_fault
 from reports.gate import ObjectiveError, parse_objective
 from scenarios.library import profile_names
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
-from trading.core.orders import MICROS_PER_DOLLAR
+from trading.core.orders import MAX_DEPOSIT, MAX_PRICE_MICROS, MICROS_PER_DOLLAR
 
 Path = tuple[str | int, ...]
 
@@ -34,13 +34,14 @@ def _micros(value: Any) -> int:
     if not isinstance(value, str):
         raise ValueError(f'{value!r} must be quoted, as in "100.50"')
     try:
-        micros = Decimal(value) * MICROS_PER_DOLLAR
-        exact = int(micros)
-    except (InvalidOperation, OverflowError, ValueError):
+        dollars = Decimal(value)
+    except InvalidOperation:
         raise ValueError(f'{value!r} is no amount of dollars, as in "100.50"') from None
-    if exact != micros or exact <= 0:
-        raise ValueError(f"{value!r}: expected a positive amount in dollars with at most six decimals")
-    return exact
+    most = MAX_DEPOSIT // MICROS_PER_DOLLAR
+    micros = dollars * MICROS_PER_DOLLAR if dollars.is_finite() and 0 < dollars <= most else Decimal(0)
+    if not micros or micros != int(micros):
+        raise ValueError(f"{value!r}: expected more than 0 and at most {most:,} dollars, with at most six decimals")
+    return int(micros)
 
 
 Duration = Annotated[float, BeforeValidator(_duration_s)]
@@ -54,7 +55,7 @@ class _Part(BaseModel):
 class InstrumentPart(_Part):
     symbol: str = Field(pattern=r"^[A-Z][A-Z.]{0,5}$")
     tick_micros: Micros = Field(alias="tick")
-    reference_price_micros: Micros = Field(alias="reference_price")
+    reference_price_micros: Micros = Field(alias="reference_price", le=MAX_PRICE_MICROS)
 
     @property
     def instrument(self) -> Instrument:

@@ -1,0 +1,136 @@
+"""A bad scenario file is refused before anything starts, with the file, the line and the key of what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scenarios.library import ScenarioError, UnknownScenarioError, find_scenario, scenario_names, scenario_title
+from scenarios.loader import load_scenario
+from scenarios.schedule import fault_schedule, fault_schedule_digest
+
+GOOD = """\
+title: A run
+seed: 3
+topology:
+  instruments:
+    - {symbol: AAA, tick: "0.01", reference_price: "100.00"}
+  accounts: {count: 2, cash: "1000", shares: 10}
+  proxied: [engine->postgres]
+load:
+  profile: trading_day
+  rate_per_s: 10
+phases:
+  warm_up: 2 s
+  measure: 10 s
+faults:
+  - at: 2 s
+    kind: latency
+    target: engine->postgres
+    value: 150 ms
+    for: 5 s
+objectives:
+  - {objective: outage_ms, max: 1000}
+"""
+
+WRONG = [
+    ("value: 150 ms", "valeu: 150 ms", ["18: faults[0].valeu: unknown key; did you mean 'value'?"]),
+    ("title: A run", "titel: A run", ["1: title: is missing", "1: titel: unknown key; did you mean 'title'?"]),
+    ("warm_up: 2 s", "warm_up: 2 parsecs", ["12: phases.warm_up: '2 parsecs' is no duration"]),
+    ("warm_up: 2 s", "warm_up: 2", ["12: phases.warm_up: 2 is no duration: write it with its unit"]),
+    ("warm_up: 2 s", "warm_up: 0 s", ["12: phases.warm_up: 0 s: expected 1 s to 24 h"]),
+    ("warm_up: 2 s", "warm_up: 2 s\n  warm_up: 3 s", ["13: phases.warm_up: is given twice"]),
+    ("kind: latency", "kind: latncy", ["16: faults[0].kind: unknown fault 'latncy'; there are latency, cut"]),
+    ("target: engine->postgres", "target: engine->vault", ["17: faults[0].target: no link matches 'engine->vault'"]),
+    ("target: engine->postgres", "target: engine->redis", ["17: faults[0].target: engine:1->redis:primary"]),
+    ("value: 150 ms", "value: soon", ["18: faults[0].value: latency needs a delay"]),
+    ("value: 150 ms", "value: 150", ["18: faults[0].value: expected text, got 150"]),
+    ("for: 5 s", "for: good", ["19: faults[0].for: latency cannot be for good"]),
+    ("    for: 5 s\n", "", ["15: faults[0].for: is missing"]),
+    ("at: 2 s", "at: 8 s", ["15: faults[0].at: it would last beyond the measured phase of 10 s"]),
+    ("at: 2 s", "at: 2 s\n    spread: 3 s", ["16: faults[0].spread: 3 s would let it start before"]),
+    ("[engine->postgres]", "[engine->pg]", ["7: topology.proxied[0]: no link matches 'engine->pg'"]),
+    ("[engine->postgres]", "[postgres]", ["7: topology.proxied[0]: 'postgres' is no link"]),
+    ("rate_per_s: 10", "rate_per_s: ten", ["10: load.rate_per_s: expected a number, got 'ten'"]),
+    ("rate_per_s: 10", "rate_per_s: .nan", ["10: load.rate_per_s: expected a finite number, got nan"]),
+    ("rate_per_s: 10", "rate_per_s: -1", ["10: load.rate_per_s: should be greater than 0"]),
+    ("profile: trading_day", "profile: trading_dya", ["9: load.profile: no load profile 'trading_dya'; there are"]),
+    ("seed: 3", "seed: 3.5", ["2: seed: expected a whole number, got 3.5"]),
+    ("seed: 3", "seed: true", ["2: seed: expected a whole number, got True"]),
+    ('"0.01"', "0.01", ["5: topology.instruments[0].tick: 0.01 must be quoted"]),
+    ('"100.00"', '"1e999999"', ["5: topology.instruments[0].reference_price: '1e999999': expected more than 0"]),
+    ('"100.00"', '"2000000"', ["5: topology.instruments[0].reference_price: should be less than or equal to"]),
+    ('"100.00"', '"cheap"', ["5: topology.instruments[0].reference_price: 'cheap' is no amount of dollars"]),
+    ('"100.00"', '"NaN"', ["5: topology.instruments[0].reference_price: 'NaN': expected more than 0"]),
+    ('"100.00"', '"0.0000001"', ["5: topology.instruments[0].reference_price: '0.0000001': expected more than 0"]),
+    ("symbol: AAA", "symbol: aaa", ["5: topology.instruments[0].symbol: "]),
+    ("objective: outage_ms", "objective: outrage_ms", ["21: objectives[0].objective: unknown objective 'outrage_ms'"]),
+    ("max: 1000", "max: -1", ["21: objectives[0].max: should be greater than or equal to 0"]),
+    ("seed: 3", "seed: [3", ["3: not valid YAML"]),
+    ("seed: 3", "seed: 2024-13-41", ["2: not valid YAML: month must be in 1..12"]),
+    ("accounts: {", "accounts: &a {", []),
+    ("seed: 3", "seed: &s 3\nmarket: *s", ["2: not valid YAML: anchors and aliases are not used here"]),
+    ("seed: 3", "? [seed]\n: 3", ["2: not valid YAML: a key must be a single word"]),
+    ("seed: 3", "seed: !!python/name:os.system 3", ["2: not valid YAML: could not determine a constructor"]),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "expected"), WRONG, ids=[wrong for _, wrong, _ in WRONG])
+def test_a_mistake_is_named_with_its_line_and_key(tmp_path: Path, right: str, wrong: str, expected: list[str]) -> None:
+    assert GOOD.count(right) >= 1
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace(right, wrong, 1))
+    if not expected:  # harmless
+        load_scenario(path)
+        return
+    with pytest.raises(ScenarioError) as error:
+        load_scenario(path)
+    lines = str(error.value).splitlines()
+    assert len(lines) == len(expected)
+    for line, start in zip(lines, expected, strict=True):
+        assert line.startswith(f"{path}:{start}")
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "\t", "a: *b", "\0", "é: 1"])
+def test_what_is_no_scenario_at_all_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ScenarioError, match=f"^{path}:1: "):
+        load_scenario(path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "absent.yaml", tmp_path / "binary.yaml", tmp_path):
+        with pytest.raises(ScenarioError, match="cannot be read"):
+            load_scenario(path)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
+    with pytest.raises(UnknownScenarioError, match=r"unknown scenario 'quickstrat': did you mean quickstart\?"):
+        find_scenario("quickstrat")
+    with pytest.raises(UnknownScenarioError, match=r"there are .*quickstart, smoke"):
+        find_scenario("xyz")
+
+
+def test_every_scenario_of_the_catalogue_loads_and_is_titled() -> None:
+    assert {"quickstart", "smoke"} <= set(scenario_names())
+    for name in scenario_names():
+        loaded = load_scenario(find_scenario(name))
+        assert loaded.name == name
+        assert scenario_title(name) == loaded.scenario.title
+
+
+def test_the_same_seed_gives_the_same_faults_and_another_seed_others() -> None:
+    scenario = load_scenario(find_scenario("quickstart")).scenario
+    assert fault_schedule(scenario, 7) == fault_schedule(scenario, 7)
+    digests = {fault_schedule_digest(fault_schedule(scenario, seed)) for seed in range(20)}
+    assert len(digests) == 20
+
+
+def test_a_fault_fires_within_its_spread() -> None:
+    scenario = load_scenario(find_scenario("quickstart")).scenario
+    for seed in range(50):
+        for part, planned in zip(scenario.faults, fault_schedule(scenario, seed), strict=True):
+            assert abs(planned.at_s - part.at_s) <= part.spread_s
