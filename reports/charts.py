@@ -6,6 +6,7 @@ Colours are roles ("load", "good", ...) that the page turns into colours of its 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,7 @@ Chart = dict[str, Any]
 MAX_POINTS: Final = 4_000
 MAX_CURVE_POINTS: Final = 400
 MAX_BINS: Final = 160
+MAX_SILENT: Final = 500
 _BIN_WIDTHS_S: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _NODE_COLOURS: Final = ("n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8")
 
@@ -52,14 +54,18 @@ def all_charts(record: Record) -> dict[str, Chart]:
 def latency_chart(record: Record) -> Chart:
     """Response time of orders over their intended start, and each second's percentiles."""
     zero_ns, _ = measured(record)
-    orders = [o for o in record.operations if o.source == "load" and o.kind == "place" and o.done_ns is not None]
-    good = [o for o in orders if o.outcome is not OutcomeKind.UNKNOWN]
+    orders = [o for o in record.operations if o.source == "load" and o.kind == "place" and o.sent_ns is not None]
+    good = [o for o in orders if o.outcome is not OutcomeKind.UNKNOWN and o.done_ns is not None]
     unknown = [o for o in orders if o.outcome is OutcomeKind.UNKNOWN]
+    silent = [o for o in unknown if o.done_ns is None]
+    unknown = [o for o in unknown if o.done_ns is not None]
     times, durations = _moments(good, zero_ns), _durations(good)
-    kept = thinned(durations, MAX_POINTS)
+    top = 1.3 * float(max([1.0, *durations, *_durations(unknown)]))
+    kept, silent = thinned(durations, MAX_POINTS), silent[:: len(silent) // MAX_SILENT + 1]
     traces = [
         _points("an order", times[kept], durations[kept], colour="load"),
         _points("outcome unknown", _moments(unknown, zero_ns), _durations(unknown), colour="bad", symbol="x"),
+        _points("no answer", _moments(silent, zero_ns), np.full(len(silent), top), colour="bad", symbol="x"),
         *_percentile_lines(times, durations),
     ]
     return _chart(record, [trace for trace in traces if trace["x"]], y="response time, ms", log=True)
@@ -187,8 +193,13 @@ def _percentile_lines(times: npt.NDArray[np.float64], durations: Samples) -> lis
 def _lines(record: Record, series: Series, y: str) -> Chart:
     zero_ns, _ = measured(record)
     traces = [
-        _line(node, np.array([(at - zero_ns) / NS_PER_S for at in points[0]]), np.array(points[1]), colour=colour)
-        for (node, points), colour in zip(sorted(series.items()), _NODE_COLOURS * 8, strict=False)
+        {
+            **_line(
+                node, np.array([(at - zero_ns) / NS_PER_S for at in points[0]]), np.array(points[1]), colour=colour
+            ),
+            "dash": "solid" if number < len(_NODE_COLOURS) else "dot",
+        }
+        for number, ((node, points), colour) in enumerate(zip(sorted(series.items()), cycle(_NODE_COLOURS)))
     ]
     return _chart(record, traces, y=y)
 

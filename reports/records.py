@@ -188,10 +188,12 @@ class TableWriter:
         self._schema = schema
         self._rows_per_batch = rows_per_batch
         self._rows: list[Mapping[str, Any]] = []
-        # The first conversion of a process makes pyarrow import pandas: a second's stop, so better now than mid-run.
-        pa.RecordBatch.from_pylist([], schema=schema)
         self._file = self._stream_path.open("wb")
         self._stream = ipc.new_stream(self._file, schema)
+        # An empty batch puts the schema on disk, so that a kill at any time leaves a readable table. It is also a
+        # process's first conversion, at which pyarrow imports pandas: a second's stop, better now than mid-run.
+        self._stream.write_batch(pa.RecordBatch.from_pylist([], schema=schema))
+        self._file.flush()
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)

@@ -96,10 +96,18 @@ def merge_operations(folder: Path) -> int:
     Rows are ordered by intended time. The raw files stay; a torn one contributes every batch it had flushed.
     """
     names = sorted({path.name.partition(".")[0] for path in folder.glob("operations-*.*")})
-    tables = [read_table(folder, name) for name in names]
+    tables = [table for name in names if (table := _readable(folder, name)) is not None]
     merged = pa.concat_tables(tables).cast(OPERATIONS) if tables else OPERATIONS.empty_table()
     merged = merged.sort_by([("intended_ns", "ascending"), ("source", "ascending"), ("operation_id", "ascending")])
     partial = folder / "operations.parquet.partial"
     pq.write_table(merged, partial, compression="zstd")
     partial.replace(folder / "operations.parquet")
     return int(merged.num_rows)
+
+
+def _readable(folder: Path, name: str) -> pa.Table | None:
+    """None for a table whose writer was killed before it wrote anything; ``Record.missing`` still tells of it."""
+    try:
+        return read_table(folder, name)
+    except pa.ArrowInvalid:
+        return None

@@ -17,6 +17,7 @@ from reports.timeline import NS_PER_MS, NS_PER_S, Fault, faults, measured, phase
 MAX_LATENESS_MS: Final = 50.0
 MAX_LATE_SHARE: Final = 0.01
 MAX_RATE_SHORTFALL: Final = 0.02
+_ENDED: Final = ("interrupted", "failed")  # events that end a run early
 REQUIRED_PHASES: Final = ("prepare", "warm_up", "measure", "heal", "drain")
 
 
@@ -86,6 +87,7 @@ def _phases_ran(record: Record) -> tuple[str, list[str]]:
     spans = {span.name: span for span in phases(record.events)}
     reasons = [f"the phase {name} never started" for name in REQUIRED_PHASES if name not in spans]
     reasons += [f"the phase {name} never ended" for name, span in spans.items() if _unfinished(name, span.end_ns)]
+    reasons += [f"the run was {event.event}: {event.text('error')}" for event in record.events if event.event in _ENDED]
     return f"{len(spans)} phases: {', '.join(spans)}", reasons
 
 
@@ -118,10 +120,10 @@ def _schedule_was_kept(record: Record) -> tuple[str, list[str]]:
     if kept.late_share > MAX_LATE_SHARE:
         reasons.append(
             f"the load generator sent {kept.late_share:.1%} of its operations more than {MAX_LATENESS_MS:.0f} ms late"
-            f" (p99 {kept.lateness_p99_ms:.1f} ms; allowed are {MAX_LATE_SHARE:.0%})"
+            f" (p99 {kept.lateness_p99_ms:,.1f} ms; allowed are {MAX_LATE_SHARE:.0%})"
         )
     summary = (
-        f"{kept.sent:,} of {kept.intended:,} operations sent, p99 {kept.lateness_p99_ms:.1f} ms after their intended"
+        f"{kept.sent:,} of {kept.intended:,} operations sent, p99 {kept.lateness_p99_ms:,.1f} ms after their intended"
         f" start, {kept.late_share:.2%} more than {MAX_LATENESS_MS:.0f} ms late"
     )
     return summary, reasons

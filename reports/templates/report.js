@@ -22,7 +22,7 @@
     const shared = { name: text(data.name), x: data.x, y: data.y, hovertemplate: "%{x}, %{y}<extra>" + text(data.name) + "</extra>" };
     if (data.kind === "line") {
       const filled = data.filled ? { fill: "tozeroy", fillcolor: colour("grid") } : {};
-      return { ...shared, ...filled, type: "scatter", mode: "lines", line: { color: colour(data.colour), width: 1.7, shape: data.shape } };
+      return { ...shared, ...filled, type: "scatter", mode: "lines", line: { color: colour(data.colour), width: 1.7, shape: data.shape, dash: data.dash || "solid" } };
     }
     const bad = data.symbol === "x";
     return { ...shared, type: "scatter", mode: "markers", marker: { color: colour(data.colour), size: bad ? 7 : 3.5, opacity: bad ? 0.9 : 0.3, symbol: data.symbol } };

@@ -77,6 +77,19 @@ def test_an_order_that_was_never_answered_is_not_left_out_of_the_percentiles(fol
     assert percentile(response_ms(Record(folder)), 0.99).value > 5_000
 
 
+def test_an_order_never_answered_far_from_any_fault_does_not_hide_in_its_window(folder: Path) -> None:
+    record = Record(folder)
+    start_ns, _ = windows(record)[0]
+    count = len(response_ms(record, "place", Scope.OUTSIDE_FAULTS))
+    rows = read_rows(folder, "operations")
+    early = [r for r in rows if r["kind"] == "place" and measured(record)[0] < r["intended_ns"] < start_ns - 3e9]
+    early[0].update(done_ns=None, http_status=None, outcome="unknown", order_id=None, answer=None)
+    write_table(folder, "operations", rows)
+    outside = response_ms(Record(folder), "place", Scope.OUTSIDE_FAULTS)
+    assert len(outside) == count
+    assert outside[-1] > 5_000
+
+
 def test_an_early_refusal_is_an_error_and_no_fast_answer(folder: Path) -> None:
     rows = read_rows(folder, "operations")
     count = len(response_ms(Record(folder)))

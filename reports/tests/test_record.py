@@ -119,3 +119,13 @@ def test_operations_of_load_and_market_are_merged_in_intended_order(folder: Path
     merged = read_rows(folder, "operations")
     assert [row["intended_ns"] for row in merged] == [row["intended_ns"] for row in rows]
     assert {row["source"] for row in merged} == {"load", "market"}
+
+
+def test_a_generator_killed_before_it_wrote_anything_does_not_hide_what_the_others_wrote(folder: Path) -> None:
+    writer = TableWriter(folder / "operations-load", OPERATIONS)
+    for row in read_rows(folder, "operations")[:10]:
+        writer.add(row)
+    writer.close()
+    (folder / "operations-market.arrows").touch()
+    assert merge_operations(folder) == 10
+    assert any(gap.startswith("operations-market was cut off") for gap in Record(folder).missing())

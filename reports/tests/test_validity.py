@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reports.record import Record
+from reports.run_folder import EventLog
 from reports.tests.synthetic import read_rows, write_table
 from reports.timeline import measured
 from reports.validity import judge_validity
@@ -128,6 +129,12 @@ def test_a_run_that_skipped_a_phase_is_invalid(folder: Path, phase: str) -> None
 def test_a_run_that_was_interrupted_in_a_phase_is_invalid(folder: Path) -> None:
     change_events(folder, lambda line: None if line.get("phase") == "drain" and line["state"] == "ended" else line)
     assert reasons(folder) == ["the phase drain never ended"]
+
+
+def test_a_run_that_was_interrupted_says_so(folder: Path) -> None:
+    with EventLog(folder) as log:
+        log.add("interrupted", error="Ctrl-C in the phase report")
+    assert reasons(folder) == ["the run was interrupted: Ctrl-C in the phase report"]
 
 
 def test_an_empty_folder_is_invalid_in_every_respect(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from scenarios.checks.check import Check, Evidence, Findings, present
 from trading.wire.feed import BookBuilder, FeedGapError
 
 BOOK = "o"
+ENDS = ("disconnect", "gap")  # the subscriber's own rows: why it left a connection
 
 
 def examine_gaps(record: Record) -> Findings:
@@ -28,7 +29,7 @@ def examine_gaps(record: Record) -> Findings:
             count += 1
             problem = _gap(last.get(symbol), sequence, snapshot=snapshot, first=symbol not in seen)
             if problem:
-                violations.append({"symbol": symbol, "received_ns": message.received_ns, "problem": problem})
+                violations.append({**_row(symbol, problem), "received_ns": message.received_ns})
             seen.add(symbol)
             last[symbol] = sequence
     summary = f"{count:,} book messages of {len(last)} symbols in {len(sessions)} connections: {len(violations):,} gaps"
@@ -77,9 +78,7 @@ def _sessions(messages: Sequence[FeedMessage]) -> Iterator[list[FeedMessage]]:
 
 
 def _begins_connection(message: FeedMessage) -> bool:
-    return message.kind in ("connected", "disconnected") or (
-        message.kind == "success" and _decoded(message).get("msg") == "connected"
-    )
+    return message.kind in ENDS or (message.kind == "success" and _decoded(message).get("msg") == "connected")
 
 
 def _gap(last: int | None, sequence: int, *, snapshot: bool, first: bool) -> str | None:

@@ -1,0 +1,141 @@
+"""Each check proves itself: bugs sown into an honest record that it, by name, must catch. Journal, state and feed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scenarios.tests.checks.seeding import Row, assert_caught, change_engine, first, spoil
+
+
+def book_messages(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["kind"] == "o"]
+
+
+# -- journal ---------------------------------------------------------------------------------------
+
+
+def test_a_journal_with_a_gap_is_caught(folder: Path) -> None:
+    spoil(folder, "journal", lambda rows: rows[:500] + rows[501:])
+    assert_caught(folder, "journal_sequence")
+
+
+def test_a_deposed_leader_that_wrote_again_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[-1]["epoch"] = 1
+
+    spoil(folder, "journal", bug)
+    assert "epoch 1 after epoch 2" in assert_caught(folder, "journal_sequence").evidence[0]["problem"]
+
+
+def test_a_symbol_number_given_twice_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[-1]["symbol_sequence"] -= 1
+
+    spoil(folder, "journal", bug)
+    assert_caught(folder, "journal_sequence")
+
+
+@pytest.mark.parametrize("table", ["orders", "fills", "ledger"])
+def test_a_row_the_journal_knows_and_the_table_lost_is_caught(folder: Path, table: str) -> None:
+    spoil(folder, table, lambda rows: rows[:-1])
+    assert {row["table"] for row in assert_caught(folder, "tables_follow_journal").evidence} == {table}
+
+
+def test_an_order_whose_state_was_not_updated_is_caught(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: first(rows, status="filled").update(status="new", filled_quantity=0))
+    assert_caught(folder, "tables_follow_journal")
+
+
+def test_a_trade_out_of_price_time_priority_does_not_replay(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        row = next(row for row in rows if '"Traded"' in row["events"])
+        events = json.loads(row["events"])
+        trade = next(event for event in events if event[0] == "Traded")
+        trade[6] += 1  # another maker than the one whose turn it was
+        row["events"] = json.dumps(events)
+
+    spoil(folder, "journal", bug)
+    assert assert_caught(folder, "one_state").evidence[0]["what"] == "replay"
+
+
+def test_a_database_that_holds_another_balance_has_another_hash(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rows[0]["available"] -= 1
+        rows[0]["reserved"] += 1
+
+    spoil(folder, "balances", bug)
+    assert_caught(folder, "one_state")
+
+
+def test_a_live_engine_that_diverged_has_another_hash(folder: Path) -> None:
+    change_engine(folder, state_hash="0" * 64)
+    assert_caught(folder, "one_state")
+
+
+def test_a_live_engine_behind_its_journal_is_caught(folder: Path) -> None:
+    change_engine(folder, sequence=7)
+    assert_caught(folder, "one_state")
+
+
+# -- feed ------------------------------------------------------------------------------------------
+
+
+def test_a_message_the_feed_lost_is_a_gap(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: rows[:200] + rows[201:])
+    assert_caught(folder, "feed_gaps")
+
+
+def test_a_message_the_feed_sent_twice_is_a_gap(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: rows[:200] + rows[199:])
+    assert_caught(folder, "feed_gaps")
+
+
+def test_a_connection_that_begins_without_a_snapshot_is_a_gap(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        greeting = next(index for index, row in enumerate(rows) if row["kind"] == "success")
+        row = next(row for row in rows[greeting:] if row["kind"] == "o")
+        row["message"] = json.dumps({**json.loads(row["message"]), "r": False})
+
+    spoil(folder, "feed", bug)
+    assert "instead of a snapshot" in assert_caught(folder, "feed_gaps").evidence[0]["problem"]
+
+
+def test_a_gap_the_subscriber_healed_by_itself_is_still_a_gap(folder: Path) -> None:
+    def bug(rows: list[Row]) -> list[Row]:
+        greeting = next(index for index, row in enumerate(rows) if row["kind"] == "success")
+        last = rows[greeting - 1]
+        lost = [row for row in rows[: greeting - 1] if row["symbol"] == last["symbol"]][-1]
+        left = {**last, "kind": "gap", "sequence": None, "message": "{}"}
+        return [row for row in [*rows[:greeting], left, *rows[greeting:]] if row is not lost]
+
+    spoil(folder, "feed", bug)
+    assert_caught(folder, "feed_gaps")
+
+
+def test_a_jump_that_no_disconnection_explains_is_a_gap(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: [row for row in rows if row["kind"] != "success"])
+    assert_caught(folder, "feed_gaps")
+
+
+def test_a_feed_that_ends_early_has_not_the_engines_book(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: rows[:-3])
+    assert_caught(folder, "feed_book")
+
+
+def test_a_wrong_size_in_one_message_gives_another_book(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        row = next(row for row in reversed(book_messages(rows)) if len(row["message"]) > 60)
+        body = json.loads(row["message"])
+        body["b"] = [*body["b"], {"p": 1.23, "s": 4}]
+        row["message"] = json.dumps(body)
+
+    spoil(folder, "feed", bug)
+    assert any("bids at 1.23" in row["problem"] for row in assert_caught(folder, "feed_book").evidence)
+
+
+def test_a_symbol_the_feed_never_carried_is_caught(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: [row for row in rows if row["symbol"] != "BBB"])
+    assert_caught(folder, "feed_book")
