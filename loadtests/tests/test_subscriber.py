@@ -157,6 +157,7 @@ async def follow(server: FeedServer, folder: Path, *, rows: int) -> tuple[dict[s
     subscriber = Subscriber(target_at(server), writer, QUICK if server.scripts[1:] else SubscriberOptions())
     following = asyncio.create_task(subscriber.run(asyncio.Event()))
     async with asyncio.timeout(30):
+        writer.flush()
         while read_table(folder, "feed").num_rows < rows:
             assert not following.done()
             await asyncio.sleep(0.01)
