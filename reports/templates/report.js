@@ -70,7 +70,5 @@
   };
   draw();
   dark.addEventListener("change", draw);
-  window.addEventListener("beforeprint", () => {
-    for (const name of Object.keys(charts)) Plotly.Plots.resize("chart-" + name);
-  });
+  window.matchMedia("print").addEventListener("change", draw); // paper is light
 })();
