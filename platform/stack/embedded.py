@@ -89,6 +89,9 @@ class EmbeddedStack:
             late = self._supervisor.describe_late(self.options.start_limit_s)
             await self.stop()
             raise StartError(late) from None
+        except OSError as error:
+            await self.stop()
+            raise StartError(f"the stack cannot be prepared: {error}") from error
         except BaseException:
             task = asyncio.current_task()
             stopped = self._stopping is not None and not (task and task.cancelling())

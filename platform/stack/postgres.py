@@ -130,9 +130,9 @@ class PostgresPair:
 
 
 @asynccontextmanager
-async def connection(dsn: str, database: str = DATABASE) -> AsyncIterator[Any]:
+async def connection(dsn: str, database: str = DATABASE, *, within_s: float = 10) -> AsyncIterator[Any]:
     """An asyncpg connection that gives up on its own: a frozen server would hang its clients for ever."""
-    opened = await asyncpg.connect(dsn, database=database, timeout=1, command_timeout=10)
+    opened = await asyncpg.connect(dsn, database=database, timeout=within_s, command_timeout=within_s)
     try:
         yield opened
     finally:
@@ -152,7 +152,7 @@ async def require_standby(dsn: str) -> None:
 
 
 async def accepts(dsn: str) -> bool:
-    async with connection(dsn, database="postgres") as probe:
+    async with connection(dsn, database="postgres", within_s=1) as probe:
         return bool(await probe.fetchval("SELECT 1"))
 
 

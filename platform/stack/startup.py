@@ -12,7 +12,7 @@ import aiohttp
 
 from stack import postgres
 from stack.binaries import require
-from stack.errors import StartError
+from stack.errors import StackError, StartError
 from stack.options import StackOptions
 from stack.postgres import PostgresPair
 from stack.process import ChildProcess, Launch, log_tail
@@ -48,12 +48,15 @@ class Startup:
         object.__setattr__(self, "programs", programs)
 
     async def run(self) -> None:
-        """Raises the first StackError of any step; the other steps are cancelled then."""
+        """Raises StackError as soon as any step fails; the other steps are cancelled then."""
         try:
             async with asyncio.TaskGroup() as steps:
                 self._plan(steps)
         except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+            error = failed.exceptions[0]
+            if isinstance(error, StackError):
+                raise error from None
+            raise StartError(f"the start failed: {type(error).__name__}: {error}") from error
 
     def _plan(self, steps: asyncio.TaskGroup) -> None:
         redis = steps.create_task(self._redis())

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +27,14 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("ELSON_TOXIPROXY", raising=False)
     return path
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Readable by everybody, unlike pytest's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def program(path: Path, text: str = "echo version 9.9.9") -> Path:
@@ -102,16 +112,13 @@ def test_a_failed_build_says_why(bare_machine: Path) -> None:
 @pytest.mark.stack
 @pytest.mark.skipif(os.getuid() != 0, reason="only root runs PostgreSQL as another user")
 def test_under_root_a_postgres_nobody_can_reach_is_copied_to_where_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = require("postgres").parents[2]
-    closed, shared = tmp_path / "closed", tmp_path / "shared"
+    closed, shared = tmp_path / "closed", open_folder / "shared"
     shutil.copytree(original / "pginstall", closed / original.name / "pginstall")
     shutil.copytree(original.with_name(f"{original.name}.libs"), closed / f"{original.name}.libs")
     closed.chmod(0o700)
-    for folder in list(tmp_path.parents)[:-2]:
-        folder.chmod(0o755)
-    tmp_path.chmod(0o755)
     monkeypatch.setenv("ELSON_POSTGRES_BIN", str(closed / original.name / "pginstall" / "bin"))
     monkeypatch.setattr(binaries, "_SHARED_CACHE", shared)
     folder = postgres_folder()
