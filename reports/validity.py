@@ -100,13 +100,17 @@ def _warm_up_reached(record: Record) -> tuple[str, list[str]]:
     warm = sum(
         1
         for o in record.operations
-        if o.kind == "place" and o.outcome is OutcomeKind.OK and o.done_ns is not None and o.done_ns < start_ns
+        if _acknowledged(o) and o.source == "load" and o.done_ns is not None and o.done_ns < start_ns
     )
     told = [event for event in record.events if event.event == "warm_up" and event.details.get("reached") is False]
     reasons = [f"warm-up was not reached: {event.text('why')}" for event in told]
     if not warm:
-        reasons.append("warm-up was not reached: no order was acknowledged before the measured phase")
-    return f"{warm:,} orders acknowledged before the measured phase", reasons
+        reasons.append("warm-up was not reached: no order of the load was acknowledged before the measured phase")
+    return f"{warm:,} orders of the load acknowledged before the measured phase", reasons
+
+
+def _acknowledged(operation: Operation) -> bool:
+    return operation.kind == "place" and operation.outcome is OutcomeKind.OK
 
 
 def _schedule_was_kept(record: Record) -> tuple[str, list[str]]:
@@ -144,7 +148,9 @@ def _nothing_was_left_out(record: Record) -> tuple[str, list[str]]:
         reasons.append(f"the load's schedule holds {scheduled:,} operations, the record {recorded:,} of them")
     gaps = np.diff(np.array([start_ns, *intended, end_ns])) / NS_PER_S
     usual_s = (end_ns - start_ns) / NS_PER_S / len(intended)
-    inner, last = float(gaps[:-1].max()), float(gaps[-1])
+    first, inner, last = float(gaps[0]), float(gaps[1:-1].max(initial=0.0)), float(gaps[-1])
+    if first > max(1.0, 20 * usual_s):
+        reasons.append(f"the load generator began {first:.1f} s after the measured phase")
     if inner > max(1.0, 20 * usual_s):
         reasons.append(f"the load generator intended nothing for {inner:.1f} s (usually every {1000 * usual_s:.1f} ms)")
     if last > max(5.0, 20 * usual_s):

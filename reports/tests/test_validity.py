@@ -120,6 +120,21 @@ def test_a_run_that_never_warmed_up_is_invalid(folder: Path) -> None:
     assert any("warm-up was not reached" in reason for reason in reasons(folder))
 
 
+def test_a_market_that_trades_before_the_load_does_is_no_warm_up(folder: Path) -> None:
+    start_ns, _ = measured(Record(folder))
+    rows = read_rows(folder, "operations")
+    warm = [{**row, "source": "market" if row["intended_ns"] < start_ns else "load"} for row in rows]
+    write_table(folder, "operations", warm)
+    assert any("warm-up was not reached" in reason for reason in reasons(folder))
+
+
+def test_a_generator_that_began_after_the_measured_phase_makes_the_run_invalid(folder: Path) -> None:
+    start_ns, _ = measured(Record(folder))
+    rows = [row for row in read_rows(folder, "operations") if row["intended_ns"] >= start_ns + 2e9]
+    write_table(folder, "operations", rows)
+    assert any("began 2.0 s after the measured phase" in reason for reason in reasons(folder))
+
+
 @pytest.mark.parametrize("phase", ["warm_up", "measure", "drain"])
 def test_a_run_that_skipped_a_phase_is_invalid(folder: Path, phase: str) -> None:
     change_events(folder, lambda line: None if line.get("phase") == phase else line)
