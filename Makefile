@@ -17,7 +17,7 @@ setup: .venv/.ready ## install the locked packages and the servers the machine l
 	@$(RUN)/elson doctor --install --quiet
 
 .venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
-	@$(UV) sync --frozen --quiet && touch $@
+	@$(UV) sync --frozen --quiet --compile-bytecode && touch $@
 
 demo: setup ## run the main job: stack up, loaded, hurt, judged
 	@$(RUN)/elson run quickstart
