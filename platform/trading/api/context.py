@@ -31,7 +31,7 @@ class Context:
         return self.settings.request_deadline_ms / 1000
 
 
-def context(request: Request) -> Context:
+async def context(request: Request) -> Context:  # async, or it would be sent through the thread pool
     return cast(Context, request.app.state.context)
 
 
