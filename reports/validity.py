@@ -88,6 +88,8 @@ def _phases_ran(record: Record) -> tuple[str, list[str]]:
     reasons = [f"the phase {name} never started" for name in REQUIRED_PHASES if name not in spans]
     reasons += [f"the phase {name} never ended" for name, span in spans.items() if _unfinished(name, span.end_ns)]
     reasons += [f"the run was {event.event}: {event.text('error')}" for event in record.events if event.event in _ENDED]
+    ended_early = [event.text("why") for event in record.events if event.event == "ended_early"]
+    reasons[:0] = [f"the run ended early: {why}" for why in ended_early]
     return f"{len(spans)} phases: {', '.join(spans)}", reasons
 
 

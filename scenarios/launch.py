@@ -62,12 +62,12 @@ def _with_record(run: Run) -> Outcome:
     try:
         verdict = asyncio.run(_interruptible(run))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return _invalid(run, "interrupted", "interrupted")
+        return _invalid(run, "interrupted")
     except Exception as error:  # noqa: BLE001 (the process's edge: the run is INVALID, and the user is told why)
         if not isinstance(error, _TOLD):
             with suppress(OSError):
                 write_text(folder / "traceback.txt", traceback.format_exc())
-        return _invalid(run, "failed", str(error) or type(error).__name__)
+        return _invalid(run, str(error) or type(error).__name__)
     return Outcome(verdict.exit_code, folder, verdict)
 
 
@@ -80,13 +80,13 @@ async def _interruptible(run: Run) -> Verdict:
     return await run.execute()
 
 
-def _invalid(run: Run, event: str, trouble: str) -> Outcome:
+def _invalid(run: Run, trouble: str) -> Outcome:
     """Closes the record as far as it can be written, judged INVALID."""
     folder = run.record.folder
     verdict = None
     try:
-        run.record.event(event, error=trouble)
-        run.record.describe({"ended": event, "trouble": trouble})
+        run.record.event("ended_early", why=trouble)
+        run.record.describe({"ended_early": trouble})
         merge_operations(folder)
         verdict = rebuild(folder)
     except Exception as error:  # noqa: BLE001 (the same edge: a full disk must not hide what happened first)

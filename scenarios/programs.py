@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtests.command import LoadOptions, locust_command
+from loadtests.command import LoadOptions, announced_start, locust_command
 from scenarios.model import Scenario
 from simulator.market.accounts import market_accounts
 from stack.accounts import generate_accounts
@@ -19,6 +19,8 @@ from stack.programs import python_env
 from stack.topology import Account, Topology
 
 MARKET, LOAD = "market:1", "load:1"
+_LOAD_LIMIT_S = 30.0
+_PAUSE_S = 0.05
 
 
 class RunError(Exception):
@@ -82,6 +84,17 @@ async def start_load(stack: EmbeddedStack, options: LoadOptions) -> Program:
     argv, env = locust_command(options, python_env())
     process = await stack.start_program(LOAD, argv, env)
     return Program("the load", process, stack.options.log_folder / f"{LOAD}.log")
+
+
+async def load_start_ns(record: Path, programs: Iterable[Program]) -> int:
+    """Waits until the load knows when its schedule starts. Raises RunError when a program ends before that."""
+    programs = list(programs)
+    for _ in range(round(_LOAD_LIMIT_S / _PAUSE_S)):
+        start_ns = announced_start(record)
+        if start_ns is not None:
+            return start_ns
+        await sleep_while_running(_PAUSE_S, programs)
+    raise RunError(f"the load did not come up within {_LOAD_LIMIT_S:g} s")
 
 
 async def sleep_while_running(seconds: float, programs: Iterable[Program]) -> None:

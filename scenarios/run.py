@@ -27,6 +27,7 @@ from scenarios.programs import (
     MARKET,
     Program,
     RunError,
+    load_start_ns,
     scenario_topology,
     sleep_while_running,
     start_load,
@@ -41,7 +42,6 @@ from scenarios.schedule import fault_schedule
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
 
-_LOAD_LEAD_S: Final = 4.0  # what the load's process needs to come up before its schedule starts
 _MARKET_LIMIT_S: Final = 20.0
 _HEAL_LIMIT_S: Final = 20.0
 _NS: Final = 1_000_000_000
@@ -114,9 +114,9 @@ class Run:
                 async with asyncio.timeout(_MARKET_LIMIT_S), PlatformState(stack) as state:
                     symbols = [part.symbol for part in scenario.topology.instruments]
                     await state.two_sided(symbols, self.programs)
-            load_from_ns = time.time_ns() + int(_LOAD_LEAD_S * _NS)
+            self.programs.append(await start_load(stack, self._load_options(status)))
+            load_from_ns = await load_start_ns(folder, self.programs)
             self.measure_from_ns = load_from_ns + int(scenario.phases.warm_up_s * _NS)
-            self.programs.append(await start_load(stack, self._load_options(status, load_from_ns)))
             await sleep_while_running((self.measure_from_ns - time.time_ns()) / _NS, self.programs)
             results.append(f"{scenario.load.rate_per_s:g} operations/s offered")
 
@@ -227,7 +227,7 @@ class Run:
         with suppress(asyncio.CancelledError):
             await stack.down_requested.wait()
 
-    def _load_options(self, status: Path, start_at_ns: int) -> LoadOptions:
+    def _load_options(self, status: Path) -> LoadOptions:
         scenario = self.loaded.scenario
         return LoadOptions(
             status=status,
@@ -236,7 +236,6 @@ class Run:
             rate_per_s=scenario.load.rate_per_s,
             duration_s=scenario.phases.warm_up_s + scenario.phases.measure_s,
             traders=scenario.topology.accounts.count,
-            start_at_ns=start_at_ns,
             profile=PROFILES / f"{scenario.load.profile}.py",
         )
 

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +20,12 @@ from reports.run_folder import new_run_folder, runs_root
 from scenarios.commands import WRONG_USAGE, complain, nodes_table, told
 from scenarios.control import offer_faults
 from scenarios.library import ScenarioError, find_scenario
-from scenarios.loader import LoadedScenario, load_scenario
+from scenarios.loader import load_scenario
+from scenarios.model import Scenario
 from scenarios.programs import scenario_topology, start_market, write_status
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
-from stack.topology import UnknownSelectorError
+from stack.topology import Topology, UnknownSelectorError
 
 _PERIOD_S: Final = 0.5
 
@@ -34,9 +34,10 @@ _PERIOD_S: Final = 0.5
 def up(scenario: str, *, market: bool, proxied: list[str]) -> int:
     try:
         loaded = load_scenario(find_scenario(scenario))
+        topology = scenario_topology(_with_proxies(loaded.scenario, proxied))
         folder = new_run_folder(runs_root(os.environ), "up")
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_stay_up(_with_proxies(loaded, proxied), folder, market=market))
+            asyncio.run(_stay_up(topology, folder, seed=loaded.scenario.seed if market else None))
     except ScenarioError as error:
         return complain(str(error), WRONG_USAGE)
     except UnknownSelectorError as error:
@@ -46,13 +47,13 @@ def up(scenario: str, *, market: bool, proxied: list[str]) -> int:
     return 0
 
 
-def _with_proxies(loaded: LoadedScenario, proxied: list[str]) -> LoadedScenario:
-    topology = loaded.scenario.topology
-    topology = topology.model_copy(update={"proxied": [*topology.proxied, *proxied]})
-    return replace(loaded, scenario=loaded.scenario.model_copy(update={"topology": topology}))
+def _with_proxies(scenario: Scenario, proxied: list[str]) -> Scenario:
+    topology = scenario.topology.model_copy(update={"proxied": [*scenario.topology.proxied, *proxied]})
+    return scenario.model_copy(update={"topology": topology})
 
 
-async def _stay_up(loaded: LoadedScenario, folder: Path, *, market: bool) -> None:
+async def _stay_up(topology: Topology, folder: Path, *, seed: int | None) -> None:
+    """``seed`` is the market's; None: no market trades."""
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,11 +61,11 @@ async def _stay_up(loaded: LoadedScenario, folder: Path, *, market: bool) -> Non
     console = Console(highlight=False)
     console.print(f"starting the platform; logs in {folder}", soft_wrap=True)
     printer = _Printer(console)
-    stack = EmbeddedStack(scenario_topology(loaded.scenario), StackOptions(folder), printer)
+    stack = EmbeddedStack(topology, StackOptions(folder), printer)
     async with stack, Conductor(stack, FaultLog(folder / "faults.jsonl"), printer.fault) as conductor:
         offer_faults(stack, conductor)
-        if market:
-            await start_market(stack, status=write_status(stack), record=folder, seed=loaded.scenario.seed)
+        if seed is not None:
+            await start_market(stack, status=write_status(stack), record=folder, seed=seed)
         console.print(
             f"stack {stack.stack_id} is up: {', '.join(stack.status().endpoints['api'])}; Ctrl-C ends it",
             soft_wrap=True,

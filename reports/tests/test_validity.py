@@ -154,3 +154,9 @@ def test_a_run_that_was_interrupted_says_so(folder: Path) -> None:
 
 def test_an_empty_folder_is_invalid_in_every_respect(tmp_path: Path) -> None:
     assert all(finding.reasons for finding in judge_validity(Record(tmp_path)))
+
+
+def test_a_run_that_was_interrupted_stays_invalid_however_complete_its_record_looks(folder: Path) -> None:
+    with EventLog(folder) as log:
+        log.add("ended_early", why="interrupted")
+    assert reasons(folder) == ["the run ended early: interrupted"]
