@@ -163,7 +163,11 @@ class Conductor:
                 evidence = await self._hold(active, facts)
         except Exception as problem:  # noqa: BLE001 (the fault's edge: whatever went wrong, it is undone and recorded)
             error = str(problem) or type(problem).__name__
-        await self._finish(active, evidence, error)
+        try:
+            await self._finish(active, evidence, error)
+        except OSError as problem:  # the log cannot be written; the undoing came first
+            error = f"{self._log.path}: {problem}"
+        del self._active[active.planned.fault_id]
         if not injected.done():
             injected.set_result(error)
 
@@ -186,7 +190,6 @@ class Conductor:
                 self._report(FaultState.UNDONE, details)
         if error is not None:
             self._report(FaultState.FAILED, details, error=error)
-        del self._active[active.planned.fault_id]
 
     async def _undo(self, fault: Fault, aim: list[str]) -> str | None:
         """Tries a few times; returns what went wrong in the last attempt, None when it worked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 import traceback
@@ -67,6 +68,8 @@ def _with_record(run: Run) -> Outcome:
         if not isinstance(error, _TOLD):
             with suppress(OSError):
                 write_text(folder / "traceback.txt", traceback.format_exc())
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _invalid(run, f"the disk is full, {folder} is incomplete")
         return _invalid(run, str(error) or type(error).__name__)
     return Outcome(verdict.exit_code, folder, verdict)
 

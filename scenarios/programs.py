@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtests.command import LoadOptions, announced_start, locust_command
+from loadtests.command import LOAD_FILE, LoadOptions, announced_start, locust_command
 from scenarios.model import Scenario
 from simulator.market.accounts import market_accounts
 from stack.accounts import generate_accounts
@@ -95,6 +96,11 @@ async def load_start_ns(record: Path, programs: Iterable[Program]) -> int:
             return start_ns
         await sleep_while_running(_PAUSE_S, programs)
     raise RunError(f"the load did not come up within {_LOAD_LIMIT_S:g} s")
+
+
+def announced_schedule(record: Path) -> str:
+    """The digest of what the load is about to do, by its own account."""
+    return str(json.loads((record / LOAD_FILE).read_bytes())["schedule_digest"])
 
 
 async def sleep_while_running(seconds: float, programs: Iterable[Program]) -> None:

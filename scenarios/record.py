@@ -27,6 +27,7 @@ class RunRecord:
         self.folder = folder
         self._events = EventLog(folder)
         self._run: dict[str, Any] = {}
+        self._broken: OSError | None = None
 
     @classmethod
     def create(cls, name: str) -> RunRecord:
@@ -44,9 +45,17 @@ class RunRecord:
     def event(self, name: str, **details: Any) -> None:
         self._events.add(name, **details)
 
-    def fault_event(self, line: dict[str, Any]) -> None:
-        details = {key: value for key, value in line.items() if key not in ("event", "at_ns")}
-        self._events.add("fault", at_ns=line["at_ns"], **details)
+    def note(self, event: str, at_ns: int | None = None, **details: Any) -> None:
+        """``event`` for callbacks, whose errors nobody would see: the first one is kept for ``require_whole``."""
+        try:
+            self._events.add(event, at_ns=at_ns, **details)
+        except OSError as error:
+            self._broken = self._broken or error
+
+    def require_whole(self) -> None:
+        """Raises the OSError that left a hole in the events, if any did."""
+        if self._broken is not None:
+            raise self._broken
 
     def close(self) -> None:
         with suppress(OSError):  # the disk is full: what could be written is

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from chaos.conductor import Conductor, PlannedFault
 from chaos.durations import duration_text
@@ -27,6 +27,7 @@ from scenarios.programs import (
     MARKET,
     Program,
     RunError,
+    announced_schedule,
     load_start_ns,
     scenario_topology,
     sleep_while_running,
@@ -65,6 +66,7 @@ class Run:
     progress: Progress
     faults: tuple[PlannedFault, ...] = ()
     programs: list[Program] = field(default_factory=list)
+    load_schedule_digest: str = ""
     measure_from_ns: int = 0
 
     async def execute(self) -> Verdict:
@@ -97,6 +99,7 @@ class Run:
             description = await asyncio.to_thread(
                 run_description, loaded, options.seed, self.faults, options.command_line
             )
+            self.load_schedule_digest = description["load_schedule_digest"]
             self.record.describe({**description, "topology": topology_description(topology)})
             stack = EmbeddedStack(topology, StackOptions(self.record.folder / "logs"), self._on_stack_event)
             await platform.enter_async_context(stack)
@@ -116,6 +119,8 @@ class Run:
                     await state.two_sided(symbols, self.programs)
             self.programs.append(await start_load(stack, self._load_options(status)))
             load_from_ns = await load_start_ns(folder, self.programs)
+            if announced_schedule(folder) != self.load_schedule_digest:
+                raise RunError(f"the profile {scenario.load.profile} draws another schedule than the one in run.json")
             self.measure_from_ns = load_from_ns + int(scenario.phases.warm_up_s * _NS)
             await sleep_while_running((self.measure_from_ns - time.time_ns()) / _NS, self.programs)
             results.append(f"{scenario.load.rate_per_s:g} operations/s offered")
@@ -199,6 +204,7 @@ class Run:
         self.record.event("phase", phase=name, state="started")
         with self.progress.phase(name, doing) as results:
             yield results
+            self.record.require_whole()
             self.record.event("phase", phase=name, state="ended")
 
     @asynccontextmanager
@@ -224,8 +230,11 @@ class Run:
     async def _stay_up(self, stack: EmbeddedStack) -> None:
         """The run is over and judged: whatever ends this changes nothing in its verdict."""
         self.progress.plain(f"the platform stays up (stack {stack.stack_id}) until Ctrl-C or `elson down`")
+        log = FaultLog(stack.folder / "faults.jsonl")
         with suppress(asyncio.CancelledError):
-            await stack.down_requested.wait()
+            async with Conductor(stack, log, lambda line: None) as conductor:
+                offer_faults(stack, conductor)
+                await stack.down_requested.wait()
 
     def _load_options(self, status: Path) -> LoadOptions:
         scenario = self.loaded.scenario
@@ -239,13 +248,13 @@ class Run:
             profile=PROFILES / f"{scenario.load.profile}.py",
         )
 
-    def _on_stack_event(self, name: str, **details: object) -> None:
-        self.record.event(name, **details)
+    def _on_stack_event(self, name: str, **details: Any) -> None:
+        self.record.note(name, **details)
         if name == "role_changed" and self.measure_from_ns:
             self.progress.line(f"{details['node']} is {details['role']}")
 
-    def _on_fault_event(self, line: dict[str, object]) -> None:
-        self.record.fault_event(line)
+    def _on_fault_event(self, line: dict[str, Any]) -> None:
+        self.record.note(**line)
         evidence = line.get("evidence")
         why = line.get("error") or (evidence["summary"] if isinstance(evidence, dict) else "")
         self.progress.line(f"{line['kind']} {line['target']} {line['state']}{f': {why}' if why else ''}")

@@ -172,6 +172,28 @@ async def test_a_fault_that_cannot_be_injected_is_recorded_as_failed_and_the_oth
     assert last["2-kill"]["error"] == "no engine is active at this moment"
 
 
+async def test_a_log_that_can_no_longer_be_written_does_not_stop_the_undoing(
+    stack: EmbeddedStack, log: FaultLog, events: Events
+) -> None:
+    async with Conductor(stack, log, events.append) as conductor:
+        await conductor.add("latency", "feed->redis", "300 ms", LONG_S)
+        log.path.unlink()
+        log.path.mkdir()
+    assert not await is_slow(stack)
+    assert conductor.list_active() == []
+
+
+async def test_a_fault_that_cannot_be_written_down_is_not_applied(
+    stack: EmbeddedStack, log: FaultLog, events: Events
+) -> None:
+    log.path.mkdir()
+    conductor = Conductor(stack, log, events.append)
+    with pytest.raises(OSError, match="Is a directory"):
+        await conductor.add("latency", "feed->redis", "300 ms", LONG_S)
+    assert conductor.list_active() == []
+    assert not await is_slow(stack)
+
+
 async def test_the_same_kind_of_fault_on_the_same_link_waits_for_the_first_one_to_end(
     stack: EmbeddedStack, log: FaultLog, events: Events
 ) -> None:
