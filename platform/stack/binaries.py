@@ -59,11 +59,14 @@ def require(name: str) -> Path:
     raise MissingBinaryError(f"{name} is missing: it {_WHY[name]}; get it by: {_COMMANDS[name]}")
 
 
-def postgres_folder() -> Path:
-    """The bin folder with postgres, initdb and pg_basebackup, executable for the user that runs them."""
+def postgres_folder(shared_cache: Path = _SHARED_CACHE) -> Path:
+    """The bin folder with postgres, initdb and pg_basebackup, executable for the user that runs them.
+
+    Where the installation found is closed to that user, a copy is made in ``shared_cache``.
+    """
     folder = require("postgres").parent
     if os.getuid() == 0 and not _runs_as_nobody(folder / "postgres"):
-        return _shared_copy(folder)
+        return _shared_copy(folder, shared_cache)
     return folder
 
 
@@ -138,15 +141,15 @@ def _runs_as_nobody(program: Path) -> bool:
     return done.returncode == 0
 
 
-def _shared_copy(folder: Path) -> Path:
+def _shared_copy(folder: Path, shared_cache: Path) -> Path:
     """A copy of the installation around ``folder`` (bin, lib, share) that every user may execute, made once."""
     install = folder.parent
     package, libraries = install.parent, install.parent.with_name(f"{install.parent.name}.libs")
     version = _version(folder / "postgres", "--version")
-    target = _SHARED_CACHE / f"postgres-{version}"
+    target = shared_cache / f"postgres-{version}"
     copied = target / package.name / install.name / folder.name
     if not copied.exists():
-        with _scratch_folder(_SHARED_CACHE, 0o755) as scratch:
+        with _scratch_folder(shared_cache, 0o755) as scratch:
             shutil.copytree(install, scratch / package.name / install.name, symlinks=True)
             if libraries.is_dir():  # the wheel's tools look for their libraries three folders up
                 shutil.copytree(libraries, scratch / libraries.name, symlinks=True)

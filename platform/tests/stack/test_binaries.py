@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from stack import binaries
 from stack.binaries import install_missing, parts, postgres_folder, require
 from stack.errors import MissingBinaryError
 
@@ -120,9 +119,8 @@ def test_under_root_a_postgres_nobody_can_reach_is_copied_to_where_it_can(
     shutil.copytree(original.with_name(f"{original.name}.libs"), closed / f"{original.name}.libs")
     closed.chmod(0o700)
     monkeypatch.setenv("ELSON_POSTGRES_BIN", str(closed / original.name / "pginstall" / "bin"))
-    monkeypatch.setattr(binaries, "_SHARED_CACHE", shared)
-    folder = postgres_folder()
+    folder = postgres_folder(shared)
     assert folder.is_relative_to(shared)
     for tool in ("postgres", "pg_basebackup"):
         subprocess.run([folder / tool, "--version"], user="nobody", cwd="/", check=True, stdout=sys.stderr)
-    assert postgres_folder() == folder
+    assert postgres_folder(shared) == folder
