@@ -139,6 +139,9 @@ class _NotOkError(Exception):
     def __init__(self, operation: Operation) -> None:
         super().__init__(f"{operation.outcome}: {operation.http_status or operation.answer}")
 
+    def __repr__(self) -> str:
+        return str(self)
+
 
 def _target(options: Namespace, host: str | None) -> Target:
     try:
