@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -168,16 +169,30 @@ def test_a_stopped_run_leaves_a_finished_record_in_which_operations_under_way_ar
     assert len(rows) >= received >= 20
 
 
-def test_a_full_disk_ends_the_run_with_an_error_instead_of_a_shorter_record(tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_begun_is_an_error(tmp_path: Path) -> None:
+    options = load_options(tmp_path, ["http://127.0.0.1:1"])
+    options.record.mkdir()
+    (options.record / "operations-load.arrows").symlink_to("/dev/full")
+    process = start(options)
+    output, _ = process.communicate(timeout=25)
+    assert process.returncode == 1
+    assert "load: no record can be written: [Errno 28] No space left on device" in output
+
+
+def test_a_record_that_cannot_go_on_ends_the_run_with_an_error_instead_of_a_shorter_record(tmp_path: Path) -> None:
     with OrderServer() as server:
-        options = load_options(tmp_path, [server.url], rate_per_s=200, duration_s=30)
-        options.record.mkdir()
-        (options.record / "operations-load.arrows").symlink_to("/dev/full")
+        options = load_options(tmp_path, [server.url], rate_per_s=200, duration_s=60)
         process = start(options)
+        while announced_start(options.record) is None:
+            assert process.poll() is None
+            sleep(0.05)
+        # From here on it fails like a full disk: no file may grow beyond this.
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (40_000, 40_000))
         output, _ = process.communicate(timeout=25)
     assert process.returncode == 1
-    assert "load: ended early: [Errno 28] No space left on device" in output
+    assert "load: ended early: [Errno 27] File too large" in output
     assert not (options.record / "operations-load.parquet").exists()
+    assert 0 < read_table(options.record, "operations-load").num_rows < 60 * 200
 
 
 @pytest.mark.parametrize("content", ["{", '{"stack_id": 1}', None])
