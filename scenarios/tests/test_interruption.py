@@ -118,14 +118,11 @@ def test_an_interrupted_run_takes_everything_down_and_is_invalid(
     record = run.runs / "latest"
     assert json.loads((record / "run.json").read_text())["ended_early"] == "interrupted"
     assert json.loads((record / "verdict.json").read_text())["verdict"] == "INVALID"
-
-
-def test_an_interrupted_run_has_undone_its_fault(run: ElsonRun) -> None:
-    run.wait_for(**HURT)
-    run.process.send_signal(signal.SIGINT)
-    run.process.communicate(timeout=PATIENCE_S)
-    lines = [json.loads(line) for line in (run.runs / "latest" / "faults.jsonl").read_text().splitlines()]
-    assert [line["state"] for line in lines] == ["planned", "injected", "undone"]
+    if (record / "faults.jsonl").exists():
+        lines = [json.loads(line) for line in (record / "faults.jsonl").read_text().splitlines()]
+        assert [line["state"] for line in lines] == ["planned", "injected", "undone"]
+    else:
+        assert moment in (PREPARING, WARMING_UP)
 
 
 def test_a_killed_run_leaves_no_process_and_its_folder_to_the_next_command(run: ElsonRun) -> None:
