@@ -187,7 +187,7 @@ def test_a_record_that_cannot_go_on_ends_the_run_with_an_error_instead_of_a_shor
             assert process.poll() is None
             sleep(0.05)
         # From here on it fails like a full disk: no file may grow beyond this.
-        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (40_000, 40_000))
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200_000, 200_000))
         output, _ = process.communicate(timeout=25)
     assert process.returncode == 1
     assert "load: ended early: [Errno 27] File too large" in output
