@@ -27,6 +27,9 @@ from trading.wire.engine import (
 from trading.wire.journal import encode_command
 
 _MAX_BATCH: Final = 500
+# Requests on their way at once. With one alone, an order would wait here for a whole commit before it may join the
+# next batch in the engine; many would give up the batching that makes an order cheap.
+_IN_FLIGHT: Final = 2
 _SUSPICION_S: Final = 0.1  # an answer later than this makes the client ask who leads
 _PROBE_S: Final = 0.2
 _RETRY_S: Final = 0.02
@@ -47,7 +50,6 @@ class _NotTakenError(Exception):
 @dataclass(slots=True)
 class _Waiting:
     command: bytes
-    deadline_s: float
     answered: asyncio.Future[Answer]
     attempts: int = 0
 
@@ -64,12 +66,13 @@ class EngineClient:
 
     async def __aenter__(self) -> EngineClient:
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
-        self._sender = asyncio.create_task(self._send_all())
+        self._senders = {asyncio.create_task(self._send_all()) for _ in range(_IN_FLIGHT)}
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._sender.cancel()
-        await asyncio.wait({self._sender})
+        for sender in self._senders:
+            sender.cancel()
+        await asyncio.wait(self._senders)
         await self._http.close()
 
     async def execute(self, command: Command, deadline_s: float) -> tuple[Answer, bool]:
@@ -79,8 +82,7 @@ class EngineClient:
         """
         if len(self._waiting) >= self._capacity:
             raise EngineBusyError("too many orders are waiting")
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(encode_command(command), loop.time() + deadline_s, loop.create_future())
+        waiting = _Waiting(encode_command(command), asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._arrived.set()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -32,6 +33,9 @@ def run(
 ) -> None:
     """Serves ``app`` until SIGTERM or SIGINT. ``work`` runs beside it; if it fails the process ends at once, code 1."""
     log("started", settings=masked(settings.model_dump()))
+    # What is loaded by now stays: looking through it for garbage again and again would stop orders for milliseconds.
+    gc.collect()
+    gc.freeze()
     uvloop.run(_run(settings, app, work, stop))
     log("ended")
 
