@@ -14,7 +14,7 @@ from stack.options import StackOptions
 from stack.topology import Instrument, Topology, platform_topology
 from tests.client import Client
 
-SYMBOLS = ("AAA", "BBB")
+SYMBOLS = ("AAA", "BBB", "FED")
 
 
 def small_platform() -> Topology:

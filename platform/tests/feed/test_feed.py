@@ -17,15 +17,17 @@ from trading.wire.feed import BookBuilder
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
+SYMBOL = "FED"  # the other tests' orders stay out of these books
+
 
 class Subscriber:
-    """Reads frames into ``messages`` (market data), ``updates`` (order updates) and the book of AAA."""
+    """Reads frames into ``messages`` (market data), ``updates`` (order updates) and the book of SYMBOL."""
 
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self.socket = socket
         self.messages: list[dict[str, Any]] = []
         self.updates: list[dict[str, Any]] = []
-        self.book = BookBuilder("AAA")
+        self.book = BookBuilder(SYMBOL)
 
     async def say(self, **request: Any) -> None:
         await self.socket.send(json.dumps(request))
@@ -52,7 +54,7 @@ async def subscriber(client: Client, account: int = 0) -> AsyncIterator[Subscrib
         feed = Subscriber(socket)
         who = client.status.accounts[account]
         await feed.say(action="auth", key=who.key_id, secret=who.secret_key)
-        await feed.say(action="subscribe", orderbooks=["AAA"], trades=["AAA"])
+        await feed.say(action="subscribe", orderbooks=[SYMBOL], trades=[SYMBOL])
         await feed.say(action="listen", data={"streams": ["trade_updates"]})
         await feed.until(lambda: feed.book.sequence is not None and feed.updates)
         yield feed
@@ -61,20 +63,20 @@ async def subscriber(client: Client, account: int = 0) -> AsyncIterator[Subscrib
 async def same_book(client: Client, feed: Subscriber) -> None:
     """The book built from the feed becomes the engine's."""
     state = await client.active_state()
-    await feed.until(lambda: feed.book.sequence == state["symbols"]["AAA"])
-    book = state["books"]["AAA"]
+    await feed.until(lambda: feed.book.sequence == state["symbols"][SYMBOL])
+    book = state["books"][SYMBOL]
     assert feed.book.bids == dict(book["bids"])
     assert feed.book.asks == dict(book["asks"])
 
 
 async def test_a_subscriber_builds_the_engines_book(client: Client) -> None:
-    await client.place(limit_order("buy", 5, "20.00"))
+    await client.place(limit_order("buy", 5, "20.00", symbol=SYMBOL))
     async with subscriber(client, account=4) as feed:
         assert next(m for m in feed.messages if m["T"] == "o")["r"] is True
         for price in ("20.00", "20.01", "19.99"):
-            await client.place(limit_order("buy", 5, price))
-        await client.place(limit_order("sell", 7, "20.00"), account=1)
-        _, order = await client.place(limit_order("buy", 5, "19.00"))
+            await client.place(limit_order("buy", 5, price, symbol=SYMBOL))
+        await client.place(limit_order("sell", 7, "20.00", symbol=SYMBOL), account=1)
+        _, order = await client.place(limit_order("buy", 5, "19.00", symbol=SYMBOL))
         await client.request("DELETE", f"/v2/orders/{order['id']}")
         await same_book(client, feed)
         trades = [(m["p"], m["s"]) for m in feed.messages if m["T"] == "t"]
@@ -83,8 +85,8 @@ async def test_a_subscriber_builds_the_engines_book(client: Client) -> None:
 
 async def test_order_updates_reach_their_owner_and_nobody_else(client: Client) -> None:
     async with subscriber(client, account=2) as owner, subscriber(client, account=3) as stranger:
-        _, order = await client.place(limit_order("buy", 5, "30.00"), account=2)
-        await client.place(limit_order("sell", 2, "30.00"), account=1)
+        _, order = await client.place(limit_order("buy", 5, "30.00", symbol=SYMBOL), account=2)
+        await client.place(limit_order("sell", 2, "30.00", symbol=SYMBOL), account=1)
         await client.request("DELETE", f"/v2/orders/{order['id']}", account=2)
         await owner.until(lambda: len(owner.updates) == 4)
         heard = [(u["data"]["event"], u["data"]["order"]["filled_qty"]) for u in owner.updates[1:]]
@@ -121,16 +123,16 @@ async def test_an_unknown_symbol_cannot_be_subscribed(client: Client) -> None:
 
 async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engine(own_platform: EmbeddedStack) -> None:
     async with Client(own_platform.status()) as client, subscriber(client) as feed:
-        await client.place(limit_order("buy", 1, "10.00"))
+        await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL))
         await own_platform.kill("redis:primary")
         for _ in range(5):
-            assert (await client.place(limit_order("buy", 1, "10.00")))[0] == 200
+            assert (await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL)))[0] == 200
         await same_book(client, feed)
         await own_platform.restart("redis:primary")
         (active,) = await own_platform.resolve("engine:active")
         await own_platform.kill(active.name)
         for _ in range(5):
-            assert (await client.place(limit_order("buy", 1, "10.01")))[0] == 200
+            assert (await client.place(limit_order("buy", 1, "10.01", symbol=SYMBOL)))[0] == 200
         await same_book(client, feed)  # BookBuilder raises FeedGapError at any gap
         numbers = [message["q"] for message in feed.messages if message["T"] == "o"]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
