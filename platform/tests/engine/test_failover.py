@@ -79,6 +79,18 @@ async def test_without_any_engine_an_order_is_not_called_failed(own_platform: Em
         assert "client_order_id" in error["message"]
 
 
+async def test_an_order_that_no_engine_can_have_taken_is_refused_for_certain(own_platform: EmbeddedStack) -> None:
+    async with Client(own_platform.status()) as client:
+        for engine in ("engine:1", "engine:2"):
+            await own_platform.kill(engine)
+        order = limit_order("buy", 1, "15.00")
+        status, error = await client.place(order)
+        assert (status, error["code"]) == (503, 50310000)
+        assert "not executed" in error["message"]
+        path = f"/v2/orders:by_client_order_id?client_order_id={order['client_order_id']}"
+        assert (await client.request("GET", path))[0] == 404
+
+
 async def _active(stack: EmbeddedStack) -> str:
     (node,) = await stack.resolve("engine:active")
     return node.name

@@ -31,6 +31,7 @@ _MAX_BATCH: Final = 500
 # next batch in the engine; many would give up the batching that makes an order cheap.
 _IN_FLIGHT: Final = 2
 _SUSPICION_S: Final = 0.1  # an answer later than this makes the client ask who leads
+_LOOK_S: Final = 0.05  # who leads and is well answers sooner
 _PROBE_S: Final = 0.2
 _RETRY_S: Final = 0.02
 
@@ -51,7 +52,7 @@ class _NotTakenError(Exception):
 class _Waiting:
     command: bytes
     answered: asyncio.Future[Answer]
-    attempts: int = 0
+    doubtful_tries: int = 0  # sent, and not known to have been turned away
 
 
 class EngineClient:
@@ -60,6 +61,7 @@ class EngineClient:
     def __init__(self, engines: tuple[str, ...], *, capacity: int) -> None:
         self._engines = engines
         self._leader = engines[0]
+        self._epoch = 0
         self._capacity = capacity
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
@@ -88,9 +90,9 @@ class EngineClient:
         try:
             async with asyncio.timeout(deadline_s):
                 answer = await waiting.answered
-                return answer, waiting.attempts > 1
+                return answer, waiting.doubtful_tries > 1
         except TimeoutError:
-            if waiting.attempts:
+            if waiting.doubtful_tries:
                 raise OutcomeUnknownError(f"no engine answered within {deadline_s:g} s") from None
             raise EngineBusyError(f"no engine took the order within {deadline_s:g} s") from None
 
@@ -120,63 +122,68 @@ class EngineClient:
         """Repeats until every command of the batch is answered or given up by its caller."""
         while batch := [waiting for waiting in batch if not waiting.answered.done()]:
             for waiting in batch:
-                waiting.attempts += 1
+                waiting.doubtful_tries += 1
             try:
-                answers = await self._post_while_leading(encode_commands([waiting.command for waiting in batch]))
+                answers = await self._post_while_leading(batch)
             except _NotTakenError as refusal:
+                for waiting in batch:
+                    waiting.doubtful_tries -= 1
+                self._refuse(batch, str(refusal))
                 await self._look_for_leader()
-                if str(refusal):
-                    self._refuse(batch, str(refusal))
+                await asyncio.sleep(_RETRY_S)
             except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError):
                 await self._look_for_leader()
+                await asyncio.sleep(_RETRY_S)
             else:
                 for waiting, answer in zip(batch, answers, strict=True):
                     if not waiting.answered.done():
                         waiting.answered.set_result(answer)
 
     def _refuse(self, batch: list[_Waiting], why: str) -> None:
+        """Gives the refusal on, but not to a command that an earlier try may have executed after all."""
         for waiting in batch:
-            if not waiting.answered.done():
+            if why and not waiting.doubtful_tries and not waiting.answered.done():
                 waiting.answered.set_exception(EngineBusyError(why))
 
-    async def _post_while_leading(self, body: bytes) -> list[Answer]:
+    async def _post_while_leading(self, batch: list[_Waiting]) -> list[Answer]:
         """Posts to the leader; once the answer is late, watches whether another engine has taken over meanwhile."""
-        post = asyncio.create_task(self._post(body))
+        leader = self._leader
+        post = asyncio.create_task(self._post(leader, encode_commands([waiting.command for waiting in batch])))
         try:
             while True:
                 done, _ = await asyncio.wait({post}, timeout=_SUSPICION_S)
                 if done:
                     return post.result()
-                asked = self._leader
-                await self._look_for_leader(wait=False)
-                if self._leader != asked:
+                await self._look_for_leader()
+                if self._leader != leader or all(waiting.answered.done() for waiting in batch):
                     raise TimeoutError
         finally:
             post.cancel()
 
-    async def _post(self, body: bytes) -> list[Answer]:
-        async with self._http.post(self._leader + COMMANDS_PATH, data=body) as response:
-            text = await response.read()
-            match response.status:
-                case 200:
-                    return decode_answers(text)
-                case 503:
-                    raise _NotTakenError("the engine's queue is full")
-                case _:
-                    raise _NotTakenError
+    async def _post(self, engine: str, body: bytes) -> list[Answer]:
+        try:
+            async with self._http.post(engine + COMMANDS_PATH, data=body) as response:
+                text = await response.read()
+        except aiohttp.ClientConnectorError as error:
+            raise _NotTakenError from error
+        match response.status:
+            case 200:
+                return decode_answers(text)
+            case 503:
+                raise _NotTakenError("the engine's queue is full")
+            case _:
+                raise _NotTakenError
 
-    async def _look_for_leader(self, *, wait: bool = True) -> None:
-        """Points at the active engine with the highest epoch, if any says it is active."""
-        states = await self.states()
-        active = [
-            (state.epoch, engine)
-            for state, engine in zip(states, self._engines, strict=True)
-            if state is not None and state.role == "active"
-        ]
-        if active:
-            self._leader = max(active)[1]
-        elif wait:
-            await asyncio.sleep(_RETRY_S)
+    async def _look_for_leader(self) -> None:
+        """Points at an engine that says it is active, unless we know of a later epoch. Waits for no frozen one."""
+        probes = {asyncio.create_task(self._state(engine)): engine for engine in self._engines}
+        done, late = await asyncio.wait(probes, timeout=_LOOK_S)
+        for probe in late:
+            probe.cancel()
+        for probe in done:
+            state = probe.result()
+            if state is not None and state.role == "active" and state.epoch >= self._epoch:
+                self._epoch, self._leader = state.epoch, probes[probe]
 
     async def _state(self, engine: str) -> EngineState | None:
         try:
