@@ -48,6 +48,10 @@ class _NotTakenError(Exception):
     """This engine certainly executed nothing of the request."""
 
 
+class _NoAnswerError(Exception):
+    """Whether the engine executed the request is not known."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     command: bytes
@@ -131,7 +135,7 @@ class EngineClient:
                 self._refuse(batch, str(refusal))
                 await self._look_for_leader()
                 await asyncio.sleep(_RETRY_S)
-            except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError):
+            except (_NoAnswerError, aiohttp.ClientError, OSError, msgspec.DecodeError):
                 await self._look_for_leader()
                 await asyncio.sleep(_RETRY_S)
             else:
@@ -156,7 +160,7 @@ class EngineClient:
                     return post.result()
                 await self._look_for_leader()
                 if self._leader != leader or all(waiting.answered.done() for waiting in batch):
-                    raise TimeoutError
+                    raise _NoAnswerError
         finally:
             post.cancel()
 
@@ -169,10 +173,12 @@ class EngineClient:
         match response.status:
             case 200:
                 return decode_answers(text)
+            case 409:
+                raise _NotTakenError
             case 503:
                 raise _NotTakenError("the engine's queue is full")
             case _:
-                raise _NotTakenError
+                raise _NoAnswerError
 
     async def _look_for_leader(self) -> None:
         """Points at an engine that says it is active, unless we know of a later epoch. Waits for no frozen one."""

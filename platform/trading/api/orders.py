@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trading.api.answer import answer
 from trading.api.context import Caller, Context, ContextOf
+from trading.api.engine_client import OutcomeUnknownError
 from trading.api.errors import ApiError, refusal
 from trading.core.commands import CancelOrder, PlaceOrder
 from trading.core.orders import (
@@ -27,6 +28,7 @@ from trading.core.orders import (
     Symbol,
     TimeInForce,
 )
+from trading.infra.database import DatabaseError
 from trading.infra.journal import order_of
 from trading.wire.engine import Denied
 from trading.wire.orders import OrderView, order_id_of, public_order
@@ -163,7 +165,12 @@ async def cancel_order(order_id: str, account_id: Caller, shared: ContextOf) -> 
     outcome, repeated = await shared.engine.execute(CancelOrder(0, account_id, number), shared.deadline_s)
     if not isinstance(outcome, Denied):
         return
-    order = await _own_order(order_id, account_id, shared)
+    try:
+        order = await _own_order(order_id, account_id, shared)
+    except DatabaseError as error:
+        if repeated:
+            raise OutcomeUnknownError(str(error)) from error
+        raise
     if repeated and order.status is OrderStatus.CANCELED:
         return  # an earlier attempt, whose answer was lost, did it
     if outcome.reason is RejectReason.NOT_CANCELABLE:

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, Response
 
 from trading.engine.node import EngineNode, NotLeadingError
 from trading.engine.sequencer import OverloadedError
+from trading.infra.database import DatabaseError
 from trading.infra.telemetry import metrics_response
 from trading.wire.engine import COMMANDS_PATH, decode_commands, encode_answers
 from trading.wire.journal import JournalFormatError
@@ -17,17 +18,7 @@ def create_app(node: EngineNode) -> FastAPI:
 
     @app.post(COMMANDS_PATH)
     async def commands(request: Request) -> Response:
-        try:
-            received = decode_commands(await request.body())
-        except (JournalFormatError, msgspec.DecodeError, ValueError) as error:
-            return Response(str(error), status_code=422)
-        try:
-            answers = await node.submit(received)
-        except NotLeadingError:
-            return Response("standby", status_code=409)
-        except OverloadedError:
-            return Response("queue full", status_code=503, headers={"Retry-After": "1"})
-        return _json(encode_answers(answers))
+        return await _execute(node, await request.body())
 
     @app.get("/state")
     async def state() -> Response:
@@ -51,6 +42,22 @@ def create_app(node: EngineNode) -> FastAPI:
         return metrics_response(node.metrics.registry)
 
     return app
+
+
+async def _execute(node: EngineNode, body: bytes) -> Response:
+    """409 and 503: nothing was executed. 500: whether it was is not known."""
+    try:
+        received = decode_commands(body)
+    except (JournalFormatError, msgspec.DecodeError, ValueError) as error:
+        return Response(str(error), status_code=422)
+    try:
+        return _json(encode_answers(await node.submit(received)))
+    except NotLeadingError:
+        return Response("standby", status_code=409)
+    except OverloadedError:
+        return Response("queue full", status_code=503, headers={"Retry-After": "1"})
+    except DatabaseError as error:
+        return Response(f"outcome unknown: {error}", status_code=500)
 
 
 def _json(body: bytes) -> Response:

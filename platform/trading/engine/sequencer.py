@@ -18,6 +18,7 @@ from trading.core.events import Refused, Repeated
 from trading.core.orders import OrderId
 from trading.engine.metrics import EngineMetrics
 from trading.engine.replica import Replica
+from trading.infra.database import DatabaseError
 from trading.infra.journal import Batch, JournalWriter
 from trading.infra.leadership import LeaseLostError
 from trading.wire.engine import Answer, Denied, Done
@@ -79,7 +80,10 @@ class Sequencer:
         self._answering: set[asyncio.Task[None]] = set()
 
     async def submit(self, commands: list[Command]) -> list[Answer]:
-        """The answers, once everything they say is durable. Raises OverloadedError when the queue is full."""
+        """The answers, once everything they say is durable. Raises OverloadedError when the queue is full.
+
+        Raises DatabaseError when a first answer cannot be read back; what was executed stays executed.
+        """
         if self._waiting_commands + len(commands) > self._capacity:
             raise OverloadedError
         request = _Request(commands, asyncio.get_running_loop().create_future())
@@ -155,8 +159,14 @@ class Sequencer:
                 request.answered.set_result([answer for answer in answers if not isinstance(answer, Repeated)])
 
     async def _answer_repeated(self, request: _Request, answers: list[Answer | Repeated]) -> None:
-        complete = [
-            await self._first_answer(answer.order_id) if isinstance(answer, Repeated) else answer for answer in answers
-        ]
+        try:
+            complete = [
+                await self._first_answer(answer.order_id) if isinstance(answer, Repeated) else answer
+                for answer in answers
+            ]
+        except DatabaseError as error:
+            if not request.answered.done():
+                request.answered.set_exception(error)
+            return
         if not request.answered.done():
             request.answered.set_result(complete)
