@@ -109,6 +109,10 @@ MALFORMED: dict[str, Any] = {
     "unknown symbol": {**VALID, "symbol": "NOPE"},
     "unknown side": {**VALID, "side": "hold"},
     "client_order_id too long": {**VALID, "client_order_id": "x" * 49},
+    "quantity in other digits": {**VALID, "qty": "１０"},
+    "quantity with an underscore": {**VALID, "qty": "1_0"},
+    "quantity with a space": {**VALID, "qty": " 10 "},
+    "price as a word": {**VALID, "limit_price": "Infinity"},
     "client_order_id with a NUL": {**VALID, "client_order_id": "a\x00b"},
 }
 
@@ -132,10 +136,31 @@ async def test_a_body_of_ten_megabytes_is_refused_unread(client: Client) -> None
     assert (status, error["code"]) == (413, 41310000)
 
 
-@pytest.mark.parametrize("query", ["status=none", "limit=0", "limit=501", "after=yesterday", "colour=red"])
+@pytest.mark.parametrize(
+    "query",
+    ["status=none", "limit=0", "limit=501", "after=yesterday", "colour=red", "symbols=%00", "symbols=%F0%9F%98%80"],
+)
 async def test_a_malformed_query_is_refused(client: Client, query: str) -> None:
     status, error = await client.request("GET", f"/v2/orders?{query}")
     assert (status, error["code"]) == (422, 42210000)
+
+
+async def test_a_client_order_id_no_order_can_have_is_refused(client: Client) -> None:
+    for client_order_id in ("%00", "a%00b", "%ED%A0%80", ""):
+        status, error = await client.request("GET", f"/v2/orders:by_client_order_id?client_order_id={client_order_id}")
+        assert (status, error["code"]) == (422, 42210000)
+
+
+async def test_a_list_is_bounded_by_any_moment_with_or_without_an_offset(client: Client) -> None:
+    await client.place(limit_order("buy", 1, "10.00"))
+    for query, found in (
+        ("after=0001-01-01", True),
+        ("after=9999-12-31", False),
+        ("until=9999-12-31T23:59:59-12:00", True),
+        ("until=0001-01-01T00:00:00", False),
+    ):
+        status, orders = await client.request("GET", f"/v2/orders?status=all&{query}")
+        assert (status, bool(orders)) == (200, found)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,10 @@ async def test_order_updates_reach_their_owner_and_nobody_else(client: Client) -
         ('{"action": "dance"}', 400),
         ('{"action": "auth", "key": 1, "secret": 2}', 402),
         ('{"action": "auth", "key": "nobody", "secret": "x"}', 402),
+        (r'{"action": "auth", "key": "\u0000", "secret": "x"}', 402),
+        (r'{"action": "auth", "key": "é", "secret": "é"}', 402),
+        (r'{"action": "auth", "key": "\ud800", "secret": "x"}', 400),
+        ("[" * 50_000, 400),
         ('{"action": "subscribe", "orderbooks": ["AAA"]}', 401),
     ],
 )
@@ -116,9 +120,9 @@ async def test_a_bad_request_is_answered_with_alpacas_code(client: Client, reque
 
 async def test_an_unknown_symbol_cannot_be_subscribed(client: Client) -> None:
     async with subscriber(client) as feed:
-        await feed.say(action="subscribe", orderbooks=["NOPE"])
-        await feed.until(lambda: feed.messages[-1]["T"] == "error")
-        assert feed.messages[-1]["code"] == 409
+        for symbol, code in (("NOPE", 409), ("\ud800", 400), ("NOPE", 409)):
+            await feed.say(action="subscribe", orderbooks=[symbol])
+            await feed.until(lambda code=code: feed.messages[-1].get("code") == code)
 
 
 async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engine(own_platform: EmbeddedStack) -> None:

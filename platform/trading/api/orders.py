@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from trading.api.answer import answer
 from trading.api.context import Caller, Context, ContextOf
@@ -35,6 +36,10 @@ from trading.wire.orders import OrderView, order_id_of, public_order
 
 router = APIRouter(prefix="/v2")
 
+_CLIENT_ORDER_ID: Final = r"^[A-Za-z0-9_.:\-]+$"
+_PLAIN_DECIMAL: Final = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", re.ASCII)
+_MAX_NS: Final = 2**63 - 1
+
 _BY_ID: Final = "SELECT * FROM orders WHERE order_id = $1 AND account_id = $2"
 
 # The row lock makes this read a write: it returns only when the row it saw is on the synchronous standby too,
@@ -49,19 +54,29 @@ ORDER BY order_id {direction} LIMIT $7
 """
 
 
+def _plain(value: object) -> object:
+    """Python reads more as a number than a client can have meant: other alphabets' digits, spaces, underscores."""
+    if isinstance(value, str) and not _PLAIN_DECIMAL.fullmatch(value):
+        raise ValueError("expected a plain decimal, as in 101.50")
+    return value
+
+
+_PlainDecimal = Annotated[Decimal, BeforeValidator(_plain)]
+
+
 class OrderRequest(BaseModel):
     """Body of POST /v2/orders. ``qty`` and prices are decimals, as strings or JSON numbers."""
 
     model_config = ConfigDict(extra="forbid")
 
     symbol: Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[A-Z][A-Z0-9.]*$")]
-    qty: Annotated[Decimal, Field(gt=0, max_digits=18, decimal_places=9)]
+    qty: Annotated[_PlainDecimal, Field(gt=0, max_digits=18, decimal_places=9)]
     side: Side
     type: OrderType
     time_in_force: TimeInForce
-    limit_price: Annotated[Decimal | None, Field(gt=0, max_digits=18, decimal_places=9)] = None
+    limit_price: Annotated[_PlainDecimal | None, Field(gt=0, max_digits=18, decimal_places=9)] = None
     client_order_id: Annotated[
-        str | None, Field(min_length=1, max_length=MAX_CLIENT_ORDER_ID_LENGTH, pattern=r"^[A-Za-z0-9_.:\-]+$")
+        str | None, Field(min_length=1, max_length=MAX_CLIENT_ORDER_ID_LENGTH, pattern=_CLIENT_ORDER_ID)
     ] = None
     order_class: Literal["simple", ""] | None = None
     extended_hours: Literal[False] = False
@@ -115,7 +130,7 @@ class ListRequest(BaseModel):
     after: datetime | None = None
     until: datetime | None = None
     direction: Literal["asc", "desc"] = "desc"
-    symbols: str | None = None
+    symbols: Annotated[str | None, Field(pattern=r"^[A-Z0-9.,]*$")] = None
     side: Side | None = None
     nested: bool = False
 
@@ -146,7 +161,9 @@ async def list_orders(query: Annotated[ListRequest, Query()], account_id: Caller
 
 @router.get("/orders:by_client_order_id")
 async def get_order_by_client_order_id(
-    client_order_id: Annotated[str, Query(max_length=128)], account_id: Caller, shared: ContextOf
+    client_order_id: Annotated[str, Query(max_length=128, pattern=_CLIENT_ORDER_ID)],
+    account_id: Caller,
+    shared: ContextOf,
 ) -> Response:
     rows = await shared.database.fetch(_BY_CLIENT_ORDER_ID, account_id, client_order_id)
     if not rows:
@@ -193,4 +210,8 @@ def _number(order_id: str) -> OrderId:
 
 
 def _ns(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1e9)
+    """Without an offset it is UTC; what the column cannot hold bounds as well as its last value."""
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(-_MAX_NS, min(_MAX_NS, int(aware.timestamp() * 1e9)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import Any, Final
 
+import msgspec
 from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
 
 from trading.feed.hub import Hub
@@ -113,7 +113,7 @@ async def _answer(received: Any, session: Session, hub: Hub, keys: KeyRing) -> N
 def _parse(received: Any) -> dict[str, Any]:
     text = received.get("text") or received.get("bytes") or b""
     try:
-        request = json.loads(text)
+        request = msgspec.json.decode(text)  # unlike json it refuses text that could not be sent back
     except (ValueError, RecursionError):
         request = None
     if not isinstance(request, dict):

@@ -86,7 +86,11 @@ class Pool:
         try:
             connection = await self._checkout()
             left_s = max(0.05, deadline_s - (time.monotonic() - started))
-            rows: list[asyncpg.Record] = await within(connection, connection.fetch(query, *arguments), left_s)
+            try:
+                rows: list[asyncpg.Record] = await within(connection, connection.fetch(query, *arguments), left_s)
+            except DatabaseError:
+                connection.terminate()  # whatever state it is in; left open it would count against the server's limit
+                raise
             self._check_in(connection)
             return rows
         finally:

@@ -38,6 +38,8 @@ class KeyRing:
 
     async def account_of(self, key_id: str, secret: str) -> AccountId | None:
         """The account a valid pair belongs to, None for any other. Raises DatabaseError when it cannot be told."""
+        if not (key_id.isascii() and key_id.isprintable() and secret.isascii()):
+            return None  # no pair we gave out, and not every string is text to PostgreSQL
         now_s = time.monotonic()
         entry = self._entries.get(key_id)
         if entry is None or now_s - entry.read_at_s > REFRESH_S:
