@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,8 @@ from scenarios.sampler import Sampler
 from scenarios.schedule import fault_schedule
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
+from stack.programs import PROGRAMS
+from stack.topology import Role
 
 _MARKET_LIMIT_S: Final = 20.0
 _HEAL_LIMIT_S: Final = 20.0
@@ -54,6 +56,7 @@ class RunOptions:
     command_line: tuple[str, ...]
     keep: bool = False  # leave the platform up after the report, until interrupted
     on_verdict: Callable[[Verdict, Path], None] = lambda verdict, folder: None
+    programs: Mapping[Role, tuple[str, ...]] = field(default_factory=lambda: PROGRAMS)  # what to judge as the platform
 
 
 @dataclass(slots=True)
@@ -101,11 +104,14 @@ class Run:
             )
             self.load_schedule_digest = description["load_schedule_digest"]
             self.record.describe({**description, "topology": topology_description(topology)})
-            stack = EmbeddedStack(topology, StackOptions(self.record.folder / "logs"), self._on_stack_event)
+            stack = EmbeddedStack(topology, self._stack_options(), self._on_stack_event)
             await platform.enter_async_context(stack)
             ready = [node for node in stack.status().nodes if node.state == "ready"]
             results.append(f"{len(ready)} nodes ready, record in {self.record.folder}")
             return stack
+
+    def _stack_options(self) -> StackOptions:
+        return StackOptions(self.record.folder / "logs", programs=self.options.programs)
 
     async def _warm_up(self, stack: EmbeddedStack) -> None:
         scenario, folder, seed = self.loaded.scenario, self.record.folder, self.options.seed

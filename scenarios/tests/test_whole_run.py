@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from reports.record import Record
@@ -20,15 +22,23 @@ from scenarios.schedule import fault_schedule
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 SMOKE = find_scenario("smoke")
+HASTY_ENGINE = Path(__file__).parents[2] / "platform" / "tests" / "engine" / "hasty_engine.py"
 
 
 def run(folder: Path, scenario: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """The finished command, and the verdict it printed as its last line."""
-    environment = {**os.environ, "ELSON_RUNS": str(folder / "runs")}
-    command = [sys.executable, "-m", "scenarios.cli", "run", scenario, "--json", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150, check=False)
+    return finished(folder, "scenarios.cli", "run", scenario, "--json", *arguments)
+
+
+def finished(folder: Path, module: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, env=own_runs(folder), capture_output=True, text=True, timeout=150, check=False)
     assert done.stdout.strip(), done.stderr
     return done, json.loads(done.stdout.splitlines()[-1])
+
+
+def own_runs(folder: Path) -> dict[str, str]:
+    return {**os.environ, "ELSON_RUNS": str(folder / "runs")}
 
 
 def test_a_run_ends_with_a_verdict_and_a_whole_record(tmp_path: Path) -> None:
@@ -60,6 +70,52 @@ def test_a_fault_on_a_link_that_nobody_uses_makes_the_run_invalid(tmp_path: Path
     assert done.returncode == 4
     assert verdict["verdict"] == "INVALID"
     assert "fault 1-latency (latency market->api) did not bite: no bytes met the delay" in verdict["reasons"]
+
+
+def test_an_engine_that_acknowledges_before_its_commit_fails(tmp_path: Path) -> None:
+    """Its crash takes with it what it had promised: the run finds those orders missing."""
+    scenario = tmp_path / "hasty.yaml"
+    crash = "{at: 3 s, kind: kill, target: 'engine:active', for: good}"
+    scenario.write_text(f"{SMOKE.read_text()}\nfaults:\n  - {crash}\n")
+    done, verdict = finished(tmp_path, "scenarios.tests.broken_run", str(scenario), str(HASTY_ENGINE))
+    checks = {check.name: check for check in Record(tmp_path / "runs" / "latest").checks()}
+    assert checks["acknowledged_orders"].verdict == "violated", done.stderr
+    assert any("lost" in reason for reason in verdict["reasons"])
+    # A machine that starves the generator meanwhile makes it INVALID, with the violation among the reasons.
+    assert done.returncode == (1 if verdict["verdict"] == "FAIL" else 4)
+    assert verdict["verdict"] == "FAIL" or any("the load generator" in reason for reason in verdict["reasons"])
+
+
+def test_a_generator_starved_of_cpu_makes_the_run_invalid(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scenarios.cli", "run", "smoke", "--json"]
+    process = subprocess.Popen(command, env=own_runs(tmp_path), stdout=subprocess.PIPE, text=True)
+    try:
+        generator = generator_once_measuring(process, tmp_path / "runs" / "latest")
+        for _ in range(5):
+            generator.suspend()
+            time.sleep(0.5)
+            generator.resume()
+            time.sleep(0.1)
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait()
+    verdict = json.loads(output.splitlines()[-1])
+    assert (process.returncode, verdict["verdict"]) == (4, "INVALID")
+    assert any("the load generator sent" in reason for reason in verdict["reasons"]), verdict["reasons"]
+
+
+def generator_once_measuring(run: subprocess.Popen[str], record: Path) -> psutil.Process:
+    """The run's Locust process, as soon as the measured phase has begun."""
+    deadline_s = time.monotonic() + 90
+    while time.monotonic() < deadline_s and run.poll() is None:
+        events = record / "events.jsonl"
+        if events.exists() and '"measure"' in events.read_text():
+            for child in psutil.Process(run.pid).children(recursive=True):
+                if "locust" in " ".join(child.cmdline()) and "guard.py" not in " ".join(child.cmdline()):
+                    return child
+        time.sleep(0.05)
+    raise AssertionError("the run never measured")
 
 
 def test_the_same_seed_plans_the_same_operations_and_faults() -> None:
