@@ -19,6 +19,9 @@ from trading.infra.settings import Settings
 from trading.infra.telemetry import log, masked
 
 DRAIN_S = 3
+# Longer than clients keep idle connections: a request must not meet the closing of the one it was sent on.
+KEEP_ALIVE_S = 75
+MAX_FRAME_BYTES = 64 * 1024
 
 
 async def _nothing() -> None:
@@ -64,6 +67,8 @@ async def _run(
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=DRAIN_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            ws_max_size=MAX_FRAME_BYTES,
             backlog=4096,
         )
     )
