@@ -1,6 +1,6 @@
 # make demo: the main job.  make test, make check, make bench: see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo browser test check bench clean
 
 # A private uv when none is on PATH.
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -22,7 +22,11 @@ setup: .venv/.ready ## install the locked packages and the servers the machine l
 demo: setup ## run the main job: stack up, loaded, hurt, judged
 	@$(RUN)/elson run quickstart
 
-test: setup ## run all tests
+browser: # Chromium, for the test that opens the report; the test says so when there is none
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install chromium >/dev/null; } || true
+
+test: setup browser ## run all tests
 	@$(RUN)/pytest -q
 
 check: .venv/.ready ## lint, format, types, import contracts

@@ -18,6 +18,7 @@ from trading.wire.journal import JournalRecord, decode_command, decode_events
 from trading.wire.orders import OrderView
 
 TABLES: Final = ("operations", "metrics", "feed", "journal", "orders", "fills", "ledger", "balances")
+_TOLD_OF_A_RUN: Final = frozenset({"scenario", "seed", "objectives"})
 FILES: Final = ("run.json", "events.jsonl", "engine.json")
 
 Row = TypeVar("Row")
@@ -48,6 +49,19 @@ class Record:
         ]
         return gaps
 
+    def damaged(self) -> list[str]:
+        """Which of the parts that are there cannot be read, and why, a sentence each."""
+        return [gap for name in (*FILES, *TABLES) if (gap := self._damage(name)) is not None]
+
+    def _damage(self, name: str) -> str | None:
+        if not (self.folder / (name if name in FILES else f"{name}.parquet")).exists():
+            return None  # missing, which is told already
+        try:
+            getattr(self, name.partition(".")[0])
+        except MissingPartError as error:
+            return str(error)
+        return None
+
     # -- files -------------------------------------------------------------------------------------
 
     @cached_property
@@ -55,6 +69,8 @@ class Record:
         value = self._json("run.json")
         if not isinstance(value, dict):
             raise MissingPartError("run.json holds no JSON object")
+        if lacking := sorted(_TOLD_OF_A_RUN - value.keys()):
+            raise MissingPartError(f"run.json lacks {', '.join(lacking)}")
         return value
 
     @cached_property
@@ -149,6 +165,8 @@ class Record:
             return (self.folder / name).read_text(encoding="utf-8")
         except FileNotFoundError as error:
             raise MissingPartError(f"{name} is missing") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise MissingPartError(f"{name} cannot be read: {error}") from error
 
     def _json(self, name: str) -> Any:
         try:

@@ -79,8 +79,10 @@ def _found(record: Record, name: str, title: str, judge: Callable[[Record], tupl
 
 
 def _record_complete(record: Record) -> tuple[str, list[str]]:
-    missing = record.missing()
-    return ("; ".join(missing) or "every part is there"), [f"the record is incomplete: {gap}" for gap in missing]
+    missing, damaged = record.missing(), record.damaged()
+    reasons = [f"the record is incomplete: {gap}" for gap in missing]
+    reasons += [f"the record is damaged: {gap}" for gap in damaged]
+    return "; ".join((*missing, *damaged)) or "every part is there", reasons
 
 
 def _phases_ran(record: Record) -> tuple[str, list[str]]:
