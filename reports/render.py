@@ -39,6 +39,9 @@ SOURCES: Final = {
 }
 
 
+JUDGEMENT: Final = ("verdict.json", "summary.md", "junit.xml", "report.html")
+
+
 def rebuild(folder: Path) -> Verdict:
     """Every output from the record alone: verdict.json, report.html, summary.md, junit.xml.
 

@@ -52,16 +52,20 @@ def point_latest(root: Path, folder: Path) -> None:
 def find_run(root: Path, name: str) -> Path:
     """The folder of a run by path, by name in ``root``, or ``latest``. Raises FileNotFoundError."""
     for folder in (root / name, Path(name)):
-        if folder.is_dir():
+        if name and any((folder / part).exists() for part in ("run.json", "events.jsonl")):
             return folder.resolve()
-    raise FileNotFoundError(f"no run {name!r} in {root} and no such folder")
+    raise FileNotFoundError(f"no run {name!r} in {root} and no such folder with a run's record")
 
 
 def write_text(path: Path, text: str) -> None:
     """Replaces the file in one step: a reader or a kill sees the old text or the new one, never half of it."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk its half is room that others need
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

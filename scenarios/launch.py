@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from chaos.fault import FaultError
-from reports.render import rebuild
+from reports.render import JUDGEMENT, rebuild
 from reports.results import EXIT_CODES, Verdict, VerdictKind
 from reports.run_folder import merge_operations, write_text
 from scenarios.loader import LoadedScenario
@@ -88,6 +88,8 @@ def _invalid(run: Run, trouble: str) -> Outcome:
     folder = run.record.folder
     verdict = None
     try:
+        for name in JUDGEMENT:  # from before the trouble; should no new one be written, none must be left
+            (folder / name).unlink(missing_ok=True)
         run.record.event("ended_early", why=trouble)
         run.record.describe({"ended_early": trouble})
         merge_operations(folder)

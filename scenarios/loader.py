@@ -126,6 +126,8 @@ def _document(path: Path, text: str, marks: _Marks) -> Any:
         raise ScenarioError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise ScenarioError(f"{path}:1: not valid YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError:
+        raise ScenarioError(f"{path}:1: is nested too deeply") from None
 
 
 def _build(loader: yaml.SafeLoader, node: yaml.Node, location: Location, marks: _Marks) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from chaos.conductor import LONGEST_S
 from chaos.durations import FOR_GOOD, parse_duration_s
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
@@ -57,6 +58,12 @@ class InstrumentPart(_Part):
     tick_micros: Micros = Field(alias="tick")
     reference_price_micros: Micros = Field(alias="reference_price", le=MAX_PRICE_MICROS)
 
+    @model_validator(mode="after")
+    def _on_the_grid(self) -> InstrumentPart:
+        if self.reference_price_micros % self.tick_micros:
+            raise ValueError("reference_price must be a multiple of tick")
+        return self
+
     @property
     def instrument(self) -> Instrument:
         return Instrument(self.symbol, self.tick_micros, self.reference_price_micros)
@@ -100,7 +107,7 @@ class LoadPart(_Part):
     """Open loop: ``rate_per_s`` operations are started each second, whether or not earlier ones were answered."""
 
     profile: str
-    rate_per_s: float = Field(gt=0, le=100_000, strict=False)
+    rate_per_s: float = Field(gt=0, le=100_000)
 
 
 class PhasesPart(_Part):
@@ -138,7 +145,7 @@ class ObjectivePart(_Part):
     """What the run must reach to pass (reports.gate lists what can be asked for)."""
 
     objective: str
-    max: float = Field(ge=0, strict=False)
+    max: float = Field(ge=0)
     scope: str | None = None
 
 
@@ -191,8 +198,8 @@ def _fault_problems(part: FaultPart, phases: PhasesPart, topology: Topology) -> 
         return
     if part.for_s is None and not fault.lasting:
         yield "for", f"{part.kind} cannot be for good: give it a duration"
-    if part.for_s == 0:
-        yield "for", "a fault lasts longer than 0 s"
+    if part.for_s is not None and not 0 < part.for_s <= LONGEST_S:
+        yield "for", f"a fault lasts longer than 0 s and at most {LONGEST_S:g} s"
     if part.spread_s > part.at_s:
         yield "spread", f"{part.spread_s:g} s would let it start before the measured phase"
     if part.at_s + part.spread_s + (part.for_s or 0.0) > phases.measure_s:

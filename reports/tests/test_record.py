@@ -86,6 +86,7 @@ def test_two_runs_that_start_in_the_same_second_get_different_folders(tmp_path: 
 def test_latest_points_to_the_newest_run(tmp_path: Path) -> None:
     for scenario in ("first", "second"):
         folder = new_run_folder(tmp_path, scenario)
+        (folder / "run.json").touch()
         point_latest(tmp_path, folder)
         assert find_run(tmp_path, "latest") == folder.resolve()
 
@@ -93,6 +94,12 @@ def test_latest_points_to_the_newest_run(tmp_path: Path) -> None:
 def test_a_run_nobody_has_made_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no run 'nowhere'"):
         find_run(tmp_path, "nowhere")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_a_folder_that_holds_no_record_is_no_run(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        find_run(tmp_path, name)
 
 
 def test_the_folder_of_all_runs_follows_the_environment(tmp_path: Path) -> None:

@@ -48,12 +48,14 @@ WRONG = [
     ("value: 150 ms", "value: 150", ["18: faults[0].value: expected text, got 150"]),
     ("for: 5 s", "for: good", ["19: faults[0].for: latency cannot be for good"]),
     ("    for: 5 s\n", "", ["15: faults[0].for: is missing"]),
+    ("for: 5 s", "for: 11 min", ["19: faults[0].for: a fault lasts", "15: faults[0].at: it would last beyond"]),
     ("at: 2 s", "at: 8 s", ["15: faults[0].at: it would last beyond the measured phase of 10 s"]),
     ("at: 2 s", "at: 2 s\n    spread: 3 s", ["16: faults[0].spread: 3 s would let it start before"]),
     ("[engine->postgres]", "[engine->pg]", ["7: topology.proxied[0]: no link matches 'engine->pg'"]),
     ("[engine->postgres]", "[postgres]", ["7: topology.proxied[0]: 'postgres' is no link"]),
     ("rate_per_s: 10", "rate_per_s: ten", ["10: load.rate_per_s: expected a number, got 'ten'"]),
     ("rate_per_s: 10", "rate_per_s: .nan", ["10: load.rate_per_s: expected a finite number, got nan"]),
+    ("rate_per_s: 10", "rate_per_s: true", ["10: load.rate_per_s: expected a number, got True"]),
     ("rate_per_s: 10", "rate_per_s: -1", ["10: load.rate_per_s: should be greater than 0"]),
     ("profile: trading_day", "profile: trading_dya", ["9: load.profile: no load profile 'trading_dya'; there are"]),
     ("seed: 3", "seed: 3.5", ["2: seed: expected a whole number, got 3.5"]),
@@ -64,6 +66,7 @@ WRONG = [
     ('"100.00"', '"cheap"', ["5: topology.instruments[0].reference_price: 'cheap' is no amount of dollars"]),
     ('"100.00"', '"NaN"', ["5: topology.instruments[0].reference_price: 'NaN': expected more than 0"]),
     ('"100.00"', '"0.0000001"', ["5: topology.instruments[0].reference_price: '0.0000001': expected more than 0"]),
+    ('"100.00"', '"100.005"', ["5: topology.instruments[0]: reference_price must be a multiple of tick"]),
     ("symbol: AAA", "symbol: aaa", ["5: topology.instruments[0].symbol: "]),
     ("objective: outage_ms", "objective: outrage_ms", ["21: objectives[0].objective: unknown objective 'outrage_ms'"]),
     ("max: 1000", "max: -1", ["21: objectives[0].max: should be greater than or equal to 0"]),
@@ -92,7 +95,7 @@ def test_a_mistake_is_named_with_its_line_and_key(tmp_path: Path, right: str, wr
         assert line.startswith(f"{path}:{start}")
 
 
-@pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "\t", "a: *b", "\0", "é: 1"])
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "\t", "a: *b", "\0", "é: 1", "a: " + "[" * 3000])
 def test_what_is_no_scenario_at_all_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
