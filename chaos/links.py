@@ -67,4 +67,5 @@ def _anybody_in_role(selector: str) -> str:
 
 def _refuse_direct(names: list[str], selector: str) -> None:
     if names:
-        raise FaultError(f"{', '.join(names)} is a direct link: proxy it (topology: proxied: [{selector}]) to hurt it")
+        how = f"topology: proxied: [{selector}], or elson up --proxied '{selector}'"
+        raise FaultError(f"{', '.join(names)} is a direct link: proxy it ({how}) to hurt it")

@@ -145,7 +145,7 @@ class _NotOkError(Exception):
 
 def _target(options: Namespace, host: str | None) -> Target:
     try:
-        target = read_target(Path(options.elson_status)) if options.elson_status else find_target()
+        target = read_target(Path(options.elson_status)) if options.elson_status else find_target(host)
         if host:
             target = replace(target, apis=(host.rstrip("/"),))
         return target

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from stack.errors import StackError
-from stack.registry import find_stack
+from stack.registry import find_stack, running_stacks
 from stack.status import AccountStatus, InstrumentStatus, StackStatus
 
 # Accounts with these names belong to the simulated market.
@@ -42,10 +42,12 @@ def read_target(path: Path) -> Target:
     return target_of(status)
 
 
-def find_target() -> Target:
-    """The one stack that is running on this machine. Raises TargetError when there is none, or several."""
+def find_target(host: str | None = None) -> Target:
+    """The running stack that ``host`` is an api of, else the only one. Raises TargetError for none, or several."""
+    url = (host or "").rstrip("/")
     try:
-        return target_of(find_stack())
+        owners = [status for status in running_stacks() if url in status.endpoints.get("api", ())]
+        return target_of(owners[0] if owners else find_stack())
     except StackError as error:
         raise TargetError(str(error)) from error
 

@@ -93,7 +93,8 @@ def find_stack(stack_id: str | None = None) -> StackStatus:
     if len(found) == 1:
         return found[0]
     if found:
-        raise NoSuchStackError(f"several stacks are running, name one: {', '.join(s.stack_id for s in found)}")
+        choice = ", ".join(status.stack_id for status in found)
+        raise NoSuchStackError(f"several stacks are running, name one with --stack: {choice}")
     if stack_id and running:
         raise NoSuchStackError(f"no stack {stack_id}; running: {', '.join(s.stack_id for s in running)}")
     raise NoSuchStackError("no stack is running; `elson up` starts one")
