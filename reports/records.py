@@ -189,6 +189,7 @@ class TableWriter:
         self._schema = schema
         self._rows_per_batch = rows_per_batch
         self._rows: list[Mapping[str, Any]] = []
+        self._written = 0
         self._file = self._stream_path.open("wb")
         self._stream = ipc.new_stream(self._file, schema)
         # An empty batch puts the schema on disk, so that a kill at any time leaves a readable table. It is also a
@@ -204,6 +205,7 @@ class TableWriter:
     def flush(self) -> None:
         if self._rows:
             self._stream.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+            self._written += len(self._rows)
             self._rows = []
         self._file.flush()
 
@@ -212,6 +214,8 @@ class TableWriter:
         self._stream.close()
         self._file.close()
         table = _read_stream(self._stream_path)
+        if table.num_rows != self._written:  # a batch was torn by a disk that was full for a while
+            raise OSError(f"{self._stream_path} holds {table.num_rows:,} of {self._written:,} rows")
         partial = self._path.with_suffix(".parquet.partial")
         pq.write_table(table, partial, compression="zstd")
         partial.replace(self._path)

@@ -28,6 +28,10 @@ class RunError(Exception):
     """The run cannot go on; one line says why."""
 
 
+class NotRecoveredError(RunError):
+    """The platform did not come back after its faults were undone: that is what a run exists to find, and a FAIL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A started program and the log it writes."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from scenarios.loader import LoadedScenario
 from scenarios.platform_state import PlatformState
 from scenarios.programs import (
     MARKET,
+    NotRecoveredError,
     Program,
     RunError,
     announced_schedule,
@@ -47,6 +49,8 @@ from stack.topology import Role
 
 _MARKET_LIMIT_S: Final = 20.0
 _HEAL_LIMIT_S: Final = 20.0
+# So long may the platform be silent while the generator keeps its schedule: longer than a client waits for an answer.
+_SILENCE_S: Final = 10.0
 _NS: Final = 1_000_000_000
 
 
@@ -120,9 +124,7 @@ class Run:
             self.programs.append(start_subscriber(stack, status=status, record=folder))
             if scenario.market:
                 self.programs.append(await start_market(stack, status=status, record=folder, seed=seed))
-                async with asyncio.timeout(_MARKET_LIMIT_S), PlatformState(stack) as state:
-                    symbols = [part.symbol for part in scenario.topology.instruments]
-                    await state.two_sided(symbols, self.programs)
+                await self._two_sided_market(stack)
             self.programs.append(await start_load(stack, self._load_options(status)))
             load_from_ns = await load_start_ns(folder, self.programs)
             if announced_schedule(folder) != self.load_schedule_digest:
@@ -130,6 +132,14 @@ class Run:
             self.measure_from_ns = load_from_ns + int(scenario.phases.warm_up_s * _NS)
             await sleep_while_running((self.measure_from_ns - time.time_ns()) / _NS, self.programs)
             results.append(f"{scenario.load.rate_per_s:g} operations/s offered")
+
+    async def _two_sided_market(self, stack: EmbeddedStack) -> None:
+        symbols = [part.symbol for part in self.loaded.scenario.topology.instruments]
+        try:
+            async with asyncio.timeout(_MARKET_LIMIT_S), PlatformState(stack) as state:
+                await state.two_sided(symbols, self.programs)
+        except TimeoutError:
+            raise RunError(f"the market was not two-sided within {duration_text(_MARKET_LIMIT_S)}") from None
 
     async def _measure(self, conductor: Conductor) -> None:
         phases, load = self.loaded.scenario.phases, self.loaded.scenario.load
@@ -160,8 +170,11 @@ class Run:
     async def _heal(self, stack: EmbeddedStack, conductor: Conductor) -> None:
         with self._phase("heal", "undoing the faults") as results:
             undone = await conductor.clear()
-            async with asyncio.timeout(_HEAL_LIMIT_S), PlatformState(stack) as state:
-                leader = await state.active_engine()
+            try:
+                async with asyncio.timeout(_HEAL_LIMIT_S), PlatformState(stack) as state:
+                    leader = await state.active_engine()
+            except TimeoutError:
+                raise NotRecoveredError(f"no engine led within {duration_text(_HEAL_LIMIT_S)} of the healing") from None
             results.append(f"{len(undone)} faults were still on, {leader} is active")
 
     async def _drain(self, stack: EmbeddedStack) -> None:
@@ -172,12 +185,15 @@ class Run:
                 async with asyncio.timeout(limit_s):
                     if await load.process.wait() != 0:
                         raise RunError(load.failure())
-                    if self.loaded.scenario.market:
-                        await stack.terminate(MARKET)
+                    for market in (program for program in self.programs if program.name == "the market"):
+                        if await stack.terminate(MARKET) != 0:
+                            raise RunError(market.failure())
                     async with PlatformState(stack) as state:
                         sequence = await state.feed_caught_up()
             except TimeoutError:
-                raise RunError(f"not drained within {duration_text(limit_s)}: answers or feed still missing") from None
+                raise NotRecoveredError(
+                    f"not drained within {duration_text(limit_s)}: answers or feed still missing"
+                ) from None
             subscriber = self.programs[0].process
             if await subscriber.terminate(within_s=5) != 0:
                 raise RunError(self.programs[0].failure())
@@ -251,6 +267,7 @@ class Run:
             rate_per_s=scenario.load.rate_per_s,
             duration_s=scenario.phases.warm_up_s + scenario.phases.measure_s,
             traders=scenario.topology.accounts.count,
+            max_in_flight=ceil(scenario.load.rate_per_s * _SILENCE_S),
             profile=PROFILES / f"{scenario.load.profile}.py",
         )
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from reports.outage import windows
 from reports.record import MissingPartError, Record
 from reports.rows import Book, FeedMessage
 from scenarios.checks.check import Check, Evidence, Findings, present
@@ -17,22 +18,36 @@ ENDS = ("disconnect", "gap")  # the subscriber's own rows: why it left a connect
 
 
 def examine_gaps(record: Record) -> Findings:
-    """Per symbol every number once and in order; after each connection a snapshot comes first."""
+    """Per symbol every number once and in order; after each connection a snapshot comes first.
+
+    What passed between two connections was missed. That is a fault's doing only if a fault was at work there.
+    """
+    spans = windows(record)
     sessions = list(_sessions(_book_messages(record)))
     violations: list[Evidence] = []
     last: dict[str, int] = {}
-    count = 0
+    count = missed = left_ns = 0
     for session in sessions:
         seen: set[str] = set()
         for message in session:
             symbol, sequence, snapshot = message.symbol or "", message.sequence or 0, _is_snapshot(message)
             count += 1
             problem = _gap(last.get(symbol), sequence, snapshot=snapshot, first=symbol not in seen)
+            if symbol not in seen and symbol in last and sequence > last[symbol] + 1:
+                missed += sequence - last[symbol] - 1
+                if not any(start <= message.received_ns and left_ns <= end for start, end in spans):
+                    problem = (
+                        f"{sequence - last[symbol] - 1} numbers were missed between two connections, without a fault"
+                    )
             if problem:
                 violations.append({**_row(symbol, problem), "received_ns": message.received_ns})
             seen.add(symbol)
             last[symbol] = sequence
-    summary = f"{count:,} book messages of {len(last)} symbols in {len(sessions)} connections: {len(violations):,} gaps"
+        left_ns = session[-1].received_ns
+    summary = (
+        f"{count:,} book messages of {len(last)} symbols in {len(sessions)} connections: {len(violations):,} gaps,"
+        f" {missed:,} numbers missed while disconnected by a fault"
+    )
     return Findings(summary, violations, {"feed_messages": count, "feed_gaps": len(violations)})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from reports.record import Record
 from reports.records import OutcomeKind
@@ -30,11 +31,27 @@ def examine(record: Record) -> Findings:
         for operation in seen
         if (operation.account_id, operation.client_order_id) not in orders
     ]
+    violations += _denied(operations)
     summary = (
         f"{len(unknown):,} of {sum(o.kind == 'place' for o in operations):,} orders had an unknown outcome: "
         f"{len(executed):,} were executed, {len(unknown) - len(executed):,} were not"
     )
     return Findings(summary, violations, {"unknown": len(unknown), "unknown_executed": len(executed)})
+
+
+def _denied(operations: Sequence[Operation]) -> list[Evidence]:
+    """An order whose acknowledgement came before the question must not be "not found"."""
+    acknowledged_ns = {
+        (o.account_id, o.client_order_id): o.done_ns
+        for o in operations
+        if o.kind == "place" and o.outcome is OutcomeKind.OK and o.done_ns is not None
+    }
+    return [
+        _evidence(operation, "a client was told that it does not exist, after it had been acknowledged")
+        for operation in operations
+        if operation.kind in ("lookup", "cancel") and operation.http_status == 404 and operation.sent_ns is not None
+        if operation.sent_ns > acknowledged_ns.get((operation.account_id, operation.client_order_id), operation.sent_ns)
+    ]
 
 
 def _wrong(operation: Operation, found: list[OrderView]) -> list[Evidence]:
