@@ -67,9 +67,9 @@ class Cut:
                 "connections_ended": len(before.keys() - now.keys()),
                 "answered_during": await round_trip_ms(link.listen, role_of(link)) is not None,
             }
-        hurt = [name for name, link in found.items() if link["bytes_before"] and not link["answered_during"]]
-        summary = f"{', '.join(hurt)} carried bytes, then no more" if hurt else "no link in use was cut"
-        return Evidence(bool(hurt), summary, found)
+        used = [name for name, link in found.items() if link["bytes_before"]]
+        spared = [name for name in used if found[name]["answered_during"]]
+        return Evidence(bool(used) and not spared, _summary(used, spared), found)
 
     async def undo(self, stack: EmbeddedStack, aim: list[str]) -> None:
         links = ProxiedLinks.named(stack, aim)
@@ -77,3 +77,9 @@ class Cut:
             for stream in _STREAMS:
                 await links.toxics.remove(link.name, f"{_TOXIC}-{stream}")
             await links.toxics.enable(link.name, enabled=True)
+
+
+def _summary(used: list[str], spared: list[str]) -> str:
+    if spared:
+        return f"{', '.join(spared)} answered all the same"
+    return f"{', '.join(used)} carried bytes, then no more" if used else "no link in use was cut"

@@ -75,9 +75,9 @@ class Latency:
                 "round_trip_during_ms": await round_trip_ms(link.listen, role_of(link), limit_s=limit_s),
                 "bytes_during": moved,
             }
-        hurt = [name for name, link in found.items() if link["bytes_during"] > 0 and self._shown(link)]
-        summary = f"{', '.join(hurt)} carried delayed bytes" if hurt else "no bytes met the delay"
-        return Evidence(bool(hurt), summary, found)
+        used = [name for name, link in found.items() if link["bytes_during"] > 0]
+        spared = [name for name in used if not self._shown(found[name])]
+        return Evidence(bool(used) and not spared, _summary(used, spared), found)
 
     def _shown(self, link: dict[str, float | None]) -> bool:
         before, during = link["round_trip_before_ms"], link["round_trip_during_ms"]
@@ -88,3 +88,9 @@ class Latency:
         links = ProxiedLinks.named(stack, aim)
         for link in links:
             await links.toxics.remove(link.name, _TOXIC)
+
+
+def _summary(used: list[str], spared: list[str]) -> str:
+    if spared:
+        return f"{', '.join(spared)} carried bytes without the delay"
+    return f"{', '.join(used)} carried delayed bytes" if used else "no bytes met the delay"

@@ -46,6 +46,36 @@ async def test_a_fault_on_an_idle_link_does_not_bite(stack: EmbeddedStack, kind:
 
 
 @pytest.mark.parametrize(("kind", "value"), LINK_FAULTS)
+@pytest.mark.parametrize("spared", [USED, IDLE])
+async def test_a_fault_does_not_bite_while_one_of_its_links_in_use_is_spared(
+    stack: EmbeddedStack, kind: str, value: str | None, spared: str
+) -> None:
+    fault, aim = make_fault(kind, "api:1->redis", value), [USED, IDLE]
+    async with pinging(stack, USED), pinging(stack, IDLE):
+        facts = await fault.inject(stack, aim)
+        await fault.undo(stack, [spared])  # by another hand: the fault believes that it still is on
+        async with pinging(stack, spared) as client:
+            await client.wait_for_replies(1)
+            evidence = await fault.evidence(stack, aim, facts)
+        await fault.undo(stack, aim)
+    assert not evidence.bit, evidence
+    assert evidence.summary.startswith(spared)
+
+
+@pytest.mark.parametrize(("kind", "value"), LINK_FAULTS)
+async def test_an_idle_link_beside_the_one_in_use_takes_nothing_from_the_bite(
+    stack: EmbeddedStack, kind: str, value: str | None
+) -> None:
+    fault, aim = make_fault(kind, "api:1->redis", value), [USED, IDLE]
+    async with pinging(stack, USED) as client:
+        facts = await fault.inject(stack, aim)
+        await client.wait_for_replies(2 if kind == "latency" else 0)
+        evidence = await fault.evidence(stack, aim, facts)
+        await fault.undo(stack, aim)
+    assert evidence.bit, evidence
+
+
+@pytest.mark.parametrize(("kind", "value"), LINK_FAULTS)
 async def test_the_undone_link_answers_as_before_and_undoing_twice_is_harmless(
     stack: EmbeddedStack, kind: str, value: str | None
 ) -> None:
