@@ -38,13 +38,14 @@ class Freeze:
     async def inject(self, stack: EmbeddedStack, aim: list[str]) -> dict[str, Any]:
         for name in aim:
             await stack.freeze(name)
-        return {name: {"states": await _states_once_stopped(stack, name)} for name in aim}
+        return {name: {"states_at_start": await _states_once_stopped(stack, name)} for name in aim}
 
     async def evidence(self, stack: EmbeddedStack, aim: list[str], facts: dict[str, Any]) -> Evidence:
-        stopped = [name for name in aim if _all_stopped(facts[name]["states"])]
-        bit = bool(aim) and stopped == aim
-        summary = f"every process of {', '.join(aim)} stood still" if bit else f"{', '.join(aim)} kept running"
-        return Evidence(bit, summary, facts)
+        found = {name: facts[name] | {"states_at_end": _states(stack, name)} for name in aim}
+        ran = [name for name, states in found.items() if not all(map(_all_stopped, states.values()))]
+        bit = bool(aim) and not ran
+        summary = f"every process of {', '.join(aim)} stood still" if bit else f"{', '.join(ran)} did not stand still"
+        return Evidence(bit, summary, found)
 
     async def undo(self, stack: EmbeddedStack, aim: list[str]) -> None:
         for name in aim:
@@ -55,11 +56,15 @@ class Freeze:
 async def _states_once_stopped(stack: EmbeddedStack, name: str) -> dict[str, str]:
     waited_s = 0.0
     while True:
-        states = {str(process.pid): state_of(process) for process in processes_of(stack, name)}
+        states = _states(stack, name)
         if _all_stopped(states) or waited_s >= _LIMIT_S:
             return states
         await asyncio.sleep(_STEP_S)
         waited_s += _STEP_S
+
+
+def _states(stack: EmbeddedStack, name: str) -> dict[str, str]:
+    return {str(process.pid): state_of(process) for process in processes_of(stack, name)}
 
 
 def _all_stopped(states: dict[str, str]) -> bool:

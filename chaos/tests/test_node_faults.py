@@ -54,9 +54,23 @@ async def test_every_process_of_a_frozen_node_stands_still_until_the_undo(stack:
 @pytest.mark.stack
 async def test_a_freeze_that_somebody_lifted_at_once_did_not_bite(stack: EmbeddedStack) -> None:
     fault = make_fault("freeze", "redis:primary", None)
-    running = {"redis:primary": {"states": {"1": psutil.STATUS_SLEEPING}}}
-    assert not (await fault.evidence(stack, REDIS, running)).bit
-    assert not (await fault.evidence(stack, REDIS, {"redis:primary": {"states": {}}})).bit
+    facts = await fault.inject(stack, REDIS)
+    pid = stack.node("redis:primary").pid
+    psutil.Process(pid).resume()  # by another hand: its owner believes that it still is frozen
+    evidence = await fault.evidence(stack, REDIS, facts)
+    await fault.undo(stack, REDIS)
+    assert not evidence.bit, evidence
+    assert evidence.summary == "redis:primary did not stand still"
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("states", [{"1": psutil.STATUS_SLEEPING}, {}])
+async def test_a_freeze_that_took_hold_too_late_did_not_bite(stack: EmbeddedStack, states: dict[str, str]) -> None:
+    fault = make_fault("freeze", "redis:primary", None)
+    await fault.inject(stack, REDIS)
+    evidence = await fault.evidence(stack, REDIS, {"redis:primary": {"states_at_start": states}})
+    await fault.undo(stack, REDIS)
+    assert not evidence.bit, evidence
 
 
 @pytest.mark.parametrize("kind", ["kill", "freeze"])
