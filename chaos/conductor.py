@@ -61,7 +61,7 @@ class _Active:
 
 
 class Conductor:
-    """Use as an asynchronous context manager: leaving it undoes what is still on."""
+    """Use as an asynchronous context manager: leaving it undoes what is still on and refuses every later fault."""
 
     def __init__(self, stack: EmbeddedStack, log: FaultLog, on_event: Callable[[dict[str, Any]], None]) -> None:
         self._stack = stack
@@ -69,12 +69,13 @@ class Conductor:
         self._on_event = on_event
         self._active: dict[str, _Active] = {}
         self._numbers = itertools.count(1)
+        self._closed = False
 
     async def __aenter__(self) -> Self:
-        await self._undo_leftovers()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
         # In a task of its own: a cancellation of the caller must not stop the undoing half-way.
         clearing = asyncio.ensure_future(self.clear())
         while not clearing.done():
@@ -131,6 +132,8 @@ class Conductor:
                 aim = await fault.aim(self._stack)
         except TimeoutError as error:
             raise FaultError(f"who is {planned.target} was not known within {_STEP_LIMIT_S:g} s") from error
+        if self._closed:  # asked here: it may have been closed while the aim was taken
+            raise FaultError("no faults now: the run is being judged, or the platform is ending")
         if not aim:
             raise FaultError(f"{planned.target} is nobody at this moment")
         self._refuse_overlap(planned, aim)

@@ -79,6 +79,17 @@ async def test_leaving_the_conductor_undoes_what_is_on(
     assert events.states()[-1] == "undone"
 
 
+async def test_a_fault_that_comes_after_the_conductor_is_left_is_refused(
+    stack: EmbeddedStack, log: FaultLog, events: Events
+) -> None:
+    async with Conductor(stack, log, events.append) as conductor:
+        pass
+    with pytest.raises(FaultError, match="no faults now: the run is being judged"):
+        await conductor.add("latency", "feed->redis", "300 ms", LONG_S)
+    assert not await is_slow(stack)
+    assert events == []
+
+
 async def test_a_cancelled_run_undoes_its_faults_even_when_cancelled_again_meanwhile(
     stack: EmbeddedStack, log: FaultLog, events: Events
 ) -> None:
