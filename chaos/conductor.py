@@ -208,14 +208,6 @@ class Conductor:
                 return None
         return error
 
-    async def _undo_leftovers(self) -> None:
-        """Undoes what an earlier conductor of this stack wrote down and did not live to undo."""
-        for line in self._log.unfinished():
-            error = await self._undo(make_fault(line["kind"], line["target"], line["value"]), line["aim"])
-            details = {key: value for key, value in line.items() if key not in ("at_ns", "state")}
-            state = FaultState.UNDONE if error is None else FaultState.FAILED
-            self._report(state, details | {"error": error or "its conductor ended before it was undone"})
-
     def _refuse_overlap(self, planned: PlannedFault, aim: list[str]) -> None:
         for active in self._active.values():
             if active.planned.kind == planned.kind and set(active.aim) & set(aim):

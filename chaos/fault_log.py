@@ -1,4 +1,8 @@
-"""The faults written down before they are applied: ``faults.jsonl`` in the folder of the stack they hurt."""
+"""The faults written down before they are applied: ``faults.jsonl`` in a run's record, or in the logs of ``elson up``.
+
+It is there to be read: undoing never depends on it. What a killed owner left on ends with its nodes and proxies. Once
+a kept run is judged, its record is closed: faults added later are written down in the stack's own folder.
+"""
 
 from __future__ import annotations
 
@@ -32,24 +36,6 @@ class FaultLog:
             os.fsync(file.fileno())
         return line
 
-    def unfinished(self) -> list[dict[str, Any]]:
-        """The last line of every fault that was planned or injected, is not for good, and never undone."""
-        last: dict[str, dict[str, Any]] = {}
-        for line in self._lines():
-            last[line["fault_id"]] = line
-        return [line for line in last.values() if line["state"] in ("planned", "injected") and not line["permanent"]]
-
     def _ends_whole(self) -> bool:
-        """Whether the last line is complete; a killed writer may have left half of one."""
+        """Whether the last line is complete; a disk that was full may have left half of one."""
         return not self.path.exists() or self.path.read_bytes()[-1:] in (b"", b"\n")
-
-    def _lines(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        lines = []
-        for text in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(text))
-            except ValueError:  # the torn last line of a killed writer: its fault was not applied yet
-                continue
-        return lines
