@@ -2,7 +2,7 @@
 
 An objective is {"objective": name, "max": number, "scope": text} (``OBJECTIVES`` lists the names). Scopes: of latencies
 and error ratios a ``latency.Scope`` (latencies default to outside_faults, errors to all); of outages ``all`` or
-the id, kind or target of a fault; others have none.
+the id, kind or target of a fault; counts and checks take none.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from reports.results import (
 from reports.run_folder import write_json
 from reports.validity import judge_validity, schedule_kept
 
+OUTAGE: Final = "outage_ms"
+EVERY_FAULT: Final = "all"
 LOST_AND_DOUBLED_FROM: Final = "acknowledged_orders"  # the check that counts them
 
 
@@ -87,9 +89,18 @@ def parse_objective(entry: dict[str, Any]) -> Objective:
         raise ObjectiveError(f"unknown objective {name!r}; there are {', '.join(OBJECTIVES)}")
     if isinstance(bound, bool) or not isinstance(bound, int | float) or bound < 0:
         raise ObjectiveError(f"objective {name}: max must be a number of at least 0, got {bound!r}")
-    if scope is not None and name.startswith(("latency", "error")) and scope not in list(Scope):
-        raise ObjectiveError(f"objective {name}: unknown scope {scope!r}; there are {', '.join(Scope)}")
+    _refuse_scope(name, scope)
     return Objective(name, bound, scope)
+
+
+def _refuse_scope(name: str, scope: Any) -> None:
+    """Whether an outage's scope names a fault is not asked here: the scenario knows which are planned."""
+    if scope is None or name == OUTAGE:
+        return
+    if not name.startswith(("latency", "error")):
+        raise ObjectiveError(f"objective {name}: takes no scope, it is about the whole run; got {scope!r}")
+    if scope not in list(Scope):
+        raise ObjectiveError(f"objective {name}: unknown scope {scope!r}; there are {', '.join(Scope)}")
 
 
 def measure(record: Record, checks: list[CheckResult], objective: Objective) -> ObjectiveResult:
@@ -120,7 +131,7 @@ def figures_of(record: Record, checks: list[CheckResult]) -> Figures:
 
 
 def _measure_outage(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
-    found = [outage for outage in outages(record) if objective.scope in (None, "all", *_names(outage))]
+    found = [outage for outage in outages(record) if objective.scope in (None, EVERY_FAULT, *_names(outage))]
     if not found:
         return _result(objective, "ms", ObjectiveOutcome.CANNOT_TELL, "no such fault was injected")
     worst = max(found, key=lambda outage: outage.duration_ms)
@@ -181,7 +192,7 @@ def _measure_checks(_: Record, checks: list[CheckResult], objective: Objective) 
 Measure = Callable[[Record, list[CheckResult], Objective], ObjectiveResult]
 
 OBJECTIVES: Final[dict[str, Measure]] = {
-    "outage_ms": _measure_outage,
+    OUTAGE: _measure_outage,
     "latency_p50_ms": _measure_latency,
     "latency_p90_ms": _measure_latency,
     "latency_p99_ms": _measure_latency,

@@ -12,7 +12,7 @@ from chaos.conductor import LONGEST_S
 from chaos.durations import FOR_GOOD, parse_duration_s
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
-from reports.gate import ObjectiveError, parse_objective
+from reports.gate import EVERY_FAULT, OUTAGE, ObjectiveError, parse_objective
 from scenarios.library import profile_names
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import MAX_DEPOSIT, MAX_PRICE_MICROS, MICROS_PER_DOLLAR
@@ -133,6 +133,10 @@ class FaultPart(_Part):
     value: str | None = None
     for_s: Annotated[float | None, BeforeValidator(_duration_or_good)] = Field(alias="for")
 
+    def fault_id(self, number: int) -> str:
+        """``number`` counts the scenario's faults from one, in the file's order."""
+        return f"{number}-{self.kind}"
+
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
@@ -182,12 +186,24 @@ def problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
 
 
 def _objective_problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
-    for index, objective in enumerate(scenario.objectives):
+    for index, part in enumerate(scenario.objectives):
         try:
-            parse_objective(objective.model_dump())
+            parse_objective(part.model_dump())
         except ObjectiveError as error:
             key = "scope" if "scope" in str(error) else "objective"
             yield ("objectives", index, key), str(error)
+            continue
+        known = _outage_scopes(scenario)
+        if part.objective == OUTAGE and part.scope is not None and part.scope not in known:
+            yield ("objectives", index, "scope"), f"no fault is planned as {part.scope!r}; there are {', '.join(known)}"
+
+
+def _outage_scopes(scenario: Scenario) -> list[str]:
+    """What an outage can be asked of: every fault, or one by its id, kind or target."""
+    names = [EVERY_FAULT]
+    for number, fault in enumerate(scenario.faults, start=1):
+        names += [fault.fault_id(number), fault.kind, fault.target]
+    return list(dict.fromkeys(names))
 
 
 def _fault_problems(part: FaultPart, phases: PhasesPart, topology: Topology) -> Iterator[tuple[str, str]]:

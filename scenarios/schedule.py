@@ -16,7 +16,7 @@ def fault_schedule(scenario: Scenario, seed: int) -> tuple[PlannedFault, ...]:
     """In the file's order; the n-th fault's moment depends on the seed and n alone."""
     return tuple(
         PlannedFault(
-            fault_id=f"{number}-{part.kind}",
+            fault_id=part.fault_id(number),
             kind=part.kind,
             target=part.target,
             value=part.value,

@@ -111,6 +111,9 @@ def test_an_error_ratio_is_judged_against_what_was_sent(folder: Path) -> None:
         {"objective": "outage_ms", "max": -1},
         {"objective": "outage_ms", "max": True},
         {"objective": "latency_p99_ms", "max": 1, "scope": "outside"},
+        {"objective": "lost_orders", "max": 0, "scope": "outside_faults"},
+        {"objective": "doubled_orders", "max": 0, "scope": "all"},
+        {"objective": "checks", "max": 0, "scope": "kill"},
         {"max": 1},
     ],
 )
