@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reports.bounds import percentile_ranks
-from reports.outage import settle_ns, windows
+from reports.outage import SETTLE_NS, windows
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
@@ -88,7 +88,7 @@ def errored(operation: Operation) -> bool:
 
 def select(record: Record, kind: str, scope: Scope) -> list[Operation]:
     """Operations whose time a client felt, by kind and by whether their life touched a fault's window."""
-    spans, grace_ns = windows(record), settle_ns(record)
+    spans = windows(record)
     chosen = []
     for operation in measured_operations(record):
         if operation.kind != kind or operation.sent_ns is None:
@@ -96,7 +96,7 @@ def select(record: Record, kind: str, scope: Scope) -> list[Operation]:
         if errored(operation) and operation.outcome is not OutcomeKind.UNKNOWN:
             continue
         # No answer is a fault's doing only where the fault was near: else it would hide in the windows.
-        over_ns = operation.done_ns or operation.intended_ns + grace_ns
+        over_ns = operation.done_ns or operation.intended_ns + SETTLE_NS
         inside = any(operation.intended_ns <= end and over_ns >= start for start, end in spans)
         if scope is Scope.ALL or inside == (scope is Scope.INSIDE_FAULTS):
             chosen.append(operation)

@@ -13,7 +13,9 @@ from reports.record import Record
 from reports.records import OutcomeKind
 from reports.timeline import NS_PER_MS, NS_PER_S, Fault, faults
 
-DEFAULT_SETTLE_S: Final = 2.0
+# How long after its undoing (or after the first success that follows a permanent one) a fault's window lasts.
+SETTLE_S: Final = 2.0
+SETTLE_NS: Final = round(SETTLE_S * NS_PER_S)
 
 Times = npt.NDArray[np.int64]
 
@@ -38,17 +40,12 @@ class Outage:
         return self.first_after_ns is not None
 
 
-def settle_ns(record: Record) -> int:
-    """How long after its undoing (or after the first success that follows a permanent one) a fault's window lasts."""
-    return round(float(record.run.get("settle_s", DEFAULT_SETTLE_S)) * NS_PER_S)
-
-
 @lru_cache(maxsize=4)
 def outages(record: Record) -> tuple[Outage, ...]:
     """One per fault that was injected, in order of injection."""
     successes, horizon_ns = acknowledgement_times(record), _last_intended_ns(record)
     injected = [fault for fault in faults(record.events) if fault.injected_ns is not None]
-    found = [outage_of(fault, successes, horizon_ns=horizon_ns, settle_ns=settle_ns(record)) for fault in injected]
+    found = [outage_of(fault, successes, horizon_ns=horizon_ns) for fault in injected]
     return tuple(sorted(found, key=lambda outage: outage.window_start_ns))
 
 
@@ -57,7 +54,7 @@ def windows(record: Record) -> list[tuple[int, int]]:
     return [(outage.window_start_ns, outage.window_end_ns) for outage in outages(record)]
 
 
-def outage_of(fault: Fault, successes: Times, *, horizon_ns: int, settle_ns: int) -> Outage:
+def outage_of(fault: Fault, successes: Times, *, horizon_ns: int, settle_ns: int = SETTLE_NS) -> Outage:
     """``successes`` sorted; ``horizon_ns`` is when the last order was offered, so silence after it is no outage."""
     start_ns = fault.injected_ns
     if start_ns is None:

@@ -16,7 +16,7 @@ from reports.charts import all_charts
 from reports.gate import judge
 from reports.junit import junit_xml
 from reports.latency import QUANTILES, LatencyRow, latency_table
-from reports.outage import Outage, longest_usual_gap_ms, outages, settle_ns
+from reports.outage import SETTLE_S, Outage, longest_usual_gap_ms, outages
 from reports.record import MissingPartError, Record
 from reports.results import Verdict
 from reports.run_folder import write_text
@@ -77,7 +77,7 @@ def report_html(record: Record, verdict: Verdict) -> str:
         quantiles=list(QUANTILES),
         outages=_or(lambda: outage_rows(record), []),
         usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),
-        settle_s=_or(lambda: settle_ns(record) / NS_PER_S, None),
+        settle_s=SETTLE_S,
         percentile_text=percentile_text,
         charts=sorted(charts),
         chart_data=_script_json(charts),

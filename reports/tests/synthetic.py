@@ -316,7 +316,6 @@ def _run(plan: Plan, operations: int) -> dict[str, Any]:
         "topology": {"nodes": ["engine:1", "engine:2"], "links": ["engine:1->postgres:primary"]},
         "configuration": {"rate_per_s": plan.rate_per_s},
         "scheduled_operations": operations,
-        "settle_s": 1.0,
         "objectives": [
             {"objective": "outage_ms", "max": 1000},
             {"objective": "latency_p99_ms", "max": 100, "scope": "outside_faults"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_each_injected_fault_of_a_record_has_its_outage(folder: Path) -> None:
     assert (slow.fault.fault_id, crash.fault.fault_id) == ("slow", "crash")
     assert 150 < slow.duration_ms < 400
     assert 700 < crash.duration_ms < 900
+
+
+def test_a_window_lasts_as_long_in_every_record(folder: Path) -> None:
+    path = folder / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "settle_s": 0.0}))  # no record sets its own measure
+    slow, _ = outages(Record(folder))
+    assert slow.fault.undone_ns is not None
+    assert slow.window_end_ns - slow.fault.undone_ns >= 2_000 * MS
 
 
 def test_the_usual_gap_is_what_an_outage_must_be_told_from(folder: Path) -> None:
