@@ -103,7 +103,7 @@ class _Printer:
         self._console = console
 
     def __call__(self, name: str, **details: object) -> None:
-        if not self._console.is_terminal or name in ("role_changed", "node_exited", "node_given_up", "stack_swept"):
+        if not self._console.is_terminal or name in ("role_changed", "node_exited", "stack_swept"):
             fields = ", ".join(f"{key} {value}" for key, value in details.items())
             self._console.print(f"{name.replace('_', ' ')}: {fields}", markup=False, soft_wrap=True)
             sys.stdout.flush()

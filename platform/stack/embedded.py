@@ -46,7 +46,7 @@ class EmbeddedStack:
     """Use it as ``async with EmbeddedStack(topology, options) as stack`` on the main thread's event loop.
 
     ``on_event(name, **fields)`` is called at once for stack_swept, node_started, node_ready, node_exited,
-    node_restarted, node_given_up, node_not_ready, node_frozen, node_resumed, role_changed and stack_ready.
+    node_restarted, node_not_ready, node_frozen, node_resumed, role_changed and stack_ready.
     """
 
     def __init__(self, topology: Topology, options: StackOptions, on_event: EventSink = _ignore) -> None:

@@ -22,7 +22,7 @@ HealthCheck = Callable[[], Awaitable[bool]]
 _NOT_HEALTHY: Final = (OSError, TimeoutError, aiohttp.ClientError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _BROUGHT_BACK: Final = (Role.ENGINE, Role.API, Role.FEED)
 _BACKOFF_S: Final = 0.5
-_RESTARTS_PER_MINUTE: Final = 5
+_LONGEST_BACKOFF_S: Final = 8.0
 _POLL_S: Final = 0.02
 
 
@@ -185,30 +185,27 @@ class Supervisor:
 
     def _on_exit(self, run: RunningNode) -> None:
         run.state = NodeState.STOPPED if run.ending == "stopped" else NodeState.EXITED
-        self._changed()
-        self._emit(
-            "node_exited", node=run.node.name, exit_code=run.process.exit_code, cause=run.ending or "not by the stack"
-        )
         if run.ending is None and not self._stopping and run.node.role in _BROUGHT_BACK:
+            # Before anything is written down: a full disk must not keep a node from coming back.
             task = asyncio.get_running_loop().create_task(self._bring_back(run))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        cause = run.ending or "not by the stack"
+        self._emit("node_exited", node=run.node.name, exit_code=run.process.exit_code, cause=cause)
+        self._changed()
 
     async def _bring_back(self, run: RunningNode) -> None:
+        """Starts the node again, after a pause that grows with every time it ended within a minute."""
         name, now = run.node.name, time.monotonic()
-        recent = [at for at in run.brought_back_at if now - at < 60]
-        if len(recent) >= _RESTARTS_PER_MINUTE:
-            self._emit("node_given_up", node=name, restarts=len(recent))
-            return
-        run.brought_back_at = [*recent, now]
-        await asyncio.sleep(_BACKOFF_S)
+        run.brought_back_at = [*(at for at in run.brought_back_at if now - at < 60), now]
+        await asyncio.sleep(min(_BACKOFF_S * 2 ** (len(run.brought_back_at) - 1), _LONGEST_BACKOFF_S))
         if self._running[name] is not run or run.ending:  # somebody restarted it meanwhile
             return
         try:
             self.spawn(run.node, run.launch, run.check)
             self._emit("node_restarted", node=name, pid=self._running[name].process.identity.pid)
             await self.wait_ready(name)
-        except StartError as error:
+        except (StartError, OSError) as error:
             self._emit("node_not_ready", node=name, error=str(error))
 
 

@@ -17,12 +17,12 @@ from tests.client import Client
 SYMBOLS = ("AAA", "BBB", "FED")
 
 
-def small_platform() -> Topology:
+def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
     accounts = generate_accounts(
         6, cash_micros=10_000_000_000_000, shares=dict.fromkeys(SYMBOLS, 100_000), name="trader"
     )
     return platform_topology(
-        instruments=[Instrument(symbol, 10_000, 100_000_000) for symbol in SYMBOLS], accounts=accounts
+        instruments=[Instrument(symbol, 10_000, 100_000_000) for symbol in SYMBOLS], accounts=accounts, proxied=proxied
     )
 
 

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("trade_id", "side", name=op.f("pk_fills")),
     )
     op.create_index("ix_fills_account_id", "fills", ["account_id", "symbol"], unique=False)
+    op.create_index("ix_fills_symbol", "fills", ["symbol", "trade_id"], unique=False)
     op.create_table(
         "instruments",
         sa.Column("symbol", sa.Text(), nullable=False),
@@ -82,7 +83,7 @@ def upgrade() -> None:
     op.create_table(
         "ledger",
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("line", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("line", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("debit_account_id", sa.BigInteger(), nullable=False),
         sa.Column("debit_bucket", sa.Text(), nullable=False),
         sa.Column("credit_account_id", sa.BigInteger(), nullable=False),
@@ -136,6 +137,7 @@ def downgrade() -> None:
     op.drop_index("ix_journal_symbol_symbol_sequence", table_name="journal")
     op.drop_table("journal")
     op.drop_table("instruments")
+    op.drop_index("ix_fills_symbol", table_name="fills")
     op.drop_index("ix_fills_account_id", table_name="fills")
     op.drop_table("fills")
     op.drop_table("balances")

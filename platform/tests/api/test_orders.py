@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -129,6 +130,15 @@ async def test_a_malformed_order_is_refused_clearly_and_changes_nothing(client: 
     assert error["code"] // 100_000 == status
     assert error["message"]
     assert await client.active_state() == before
+
+
+async def test_a_body_of_undeclared_length_is_limited_too(client: Client) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 10_000
+
+    status, error = await client.request("POST", "/v2/orders", data=chunks())
+    assert (status, error["code"]) == (413, 41310000)
 
 
 async def test_a_body_of_ten_megabytes_is_refused_unread(client: Client) -> None:

@@ -7,6 +7,8 @@ import pytest
 from stack.embedded import EmbeddedStack
 from trading.infra.database import DatabaseError, Pool
 
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
+
 _OPEN = "SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'refused-reads'"
 
 

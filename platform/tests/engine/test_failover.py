@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stack.embedded import EmbeddedStack
+from stack.options import StackOptions
 from tests.client import Client, limit_order
+from tests.conftest import small_platform
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
@@ -46,16 +49,33 @@ async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(own_
         assert full[0] == full[1]
 
 
-async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the_lease(
-    own_platform: EmbeddedStack,
-) -> None:
-    async with Client(own_platform.status()) as client:
+async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the_lease(tmp_path: Path) -> None:
+    """The lease would last longer than any request waits."""
+    async with (
+        EmbeddedStack(small_platform(), StackOptions(tmp_path, lease_ttl_ms=30_000)) as stack,
+        Client(stack.status()) as client,
+    ):
         await client.place(limit_order("buy", 1, "10.00"))
-        leader = await _active(own_platform)
-        assert await own_platform.terminate(leader) == 0
-        log = (own_platform.options.log_folder / f"{leader}.log").read_text()
-        assert '"event": "ended"' in log
+        assert await stack.terminate(await _active(stack)) == 0
         assert (await client.place(limit_order("buy", 1, "10.00")))[0] == 200
+
+
+async def test_a_leader_is_found_and_elected_over_slow_links(tmp_path: Path) -> None:
+    topology = small_platform(proxied=("engine->postgres", "api->engine"))
+    async with EmbeddedStack(topology, StackOptions(tmp_path)) as stack, Client(stack.status()) as client:
+        await client.place(limit_order("buy", 1, "10.00"))
+        for link in stack.status().links:
+            if link.proxied:
+                delay = 150 if link.to.startswith("postgres") else 80
+                toxic = {"type": "latency", "stream": "downstream", "attributes": {"latency": delay}}
+                async with client.http.post(f"{stack.toxiproxy_url}/proxies/{link.name}/toxics", json=toxic) as answer:
+                    assert answer.status == 200
+        await stack.kill(await _active(stack))
+        orders = [limit_order("buy", 1, "16.00") for _ in range(10)]
+        answers = await asyncio.gather(*(client.place(order, api=n % 2) for n, order in enumerate(orders)))
+        assert [status for status, _ in answers] == [200] * 10
+        # Repetitions are read back together, not one by one.
+        assert await asyncio.gather(*(client.place(order) for order in orders * 4)) == [*answers] * 4
 
 
 async def test_a_cancel_whose_answer_was_lost_is_confirmed_not_refused(own_platform: EmbeddedStack) -> None:

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from stack.embedded import EmbeddedStack
-from trading.core.commands import Deposit, ListInstrument, OpenAccount
-from trading.core.orders import AccountId, Symbol
+from trading.core.commands import Deposit, ListInstrument, OpenAccount, PlaceOrder
+from trading.core.orders import AccountId, OrderType, Side, Symbol, TimeInForce
 from trading.engine.replica import Replica
 from trading.infra.database import connect
 from trading.infra.journal import AmbiguousCommitError, Batch, FencedError, JournalWriter, read_records
@@ -79,7 +79,7 @@ async def test_a_deposed_writer_commits_nothing(postgres: EmbeddedStack, lease: 
     with pytest.raises(FencedError):
         await JournalWriter(connection, lease.epoch, 3.0).commit(batch_of(Replica(), lease.epoch))
     with pytest.raises(LeaseLostError):
-        await lease.renew(1.0)
+        await lease.renew()
     assert await journaled(dsn) == []
     connection.terminate()
     successor.close()
@@ -107,10 +107,43 @@ async def test_taking_over_waits_for_a_batch_in_flight_or_stops_it(postgres: Emb
 async def test_a_lease_that_is_held_cannot_be_won(postgres: EmbeddedStack, lease: Lease) -> None:
     rival = Lease(postgres.postgres_dsn(), "engine:2 test", ttl_s=0.5)
     for _ in range(4):
-        await lease.renew(1.0)
+        await lease.renew()
         assert not await rival.try_win()
         await asyncio.sleep(0.2)
     rival.close()
+
+
+async def test_a_lease_is_kept_while_the_standby_is_away(postgres: EmbeddedStack, lease: Lease) -> None:
+    """Only what is acknowledged to clients has to wait for it."""
+    await postgres.kill("postgres:standby")
+    for _ in range(3):
+        await lease.renew()
+
+
+async def test_one_order_that_sweeps_eleven_thousand_others_is_one_record(
+    postgres: EmbeddedStack, lease: Lease
+) -> None:
+    connection = await connect(postgres.postgres_dsn(), lease.holder)
+    writer, replica = JournalWriter(connection, lease.epoch, 30.0), Replica()
+    shares = Deposit(1, AccountId(1), "AAA", 11_000)
+    cash = Deposit(1, AccountId(1), "USD", 10**15)
+    resting = [limit(Side.SELL, 1, f"s{n}") for n in range(11_000)]
+    for commands in ([*COMMANDS, shares, cash, *resting], [limit(Side.BUY, 11_000, "sweep")]):
+        batch = Batch()
+        for command in commands:
+            record = replica.execute(command, epoch=lease.epoch, batch=batch)
+            assert isinstance(record, JournalRecord)
+            batch.add(record)
+        await writer.commit(batch)
+    assert await connection.fetchval("SELECT count(*) FROM fills") == 22_000
+    assert await connection.fetchval("SELECT max(line) FROM ledger") > 2**15
+    connection.terminate()
+
+
+def limit(side: Side, quantity: int, client_order_id: str) -> PlaceOrder:
+    account, price = AccountId(1), 100_000_000
+    day = TimeInForce.DAY
+    return PlaceOrder(1, account, client_order_id, Symbol("AAA"), side, OrderType.LIMIT, day, quantity, price)
 
 
 async def test_a_commit_that_never_reaches_the_standby_is_not_acknowledged(

@@ -31,8 +31,8 @@ _MAX_BATCH: Final = 500
 # next batch in the engine; many would give up the batching that makes an order cheap.
 _IN_FLIGHT: Final = 2
 _SUSPICION_S: Final = 0.1  # an answer later than this makes the client ask who leads
-_LOOK_S: Final = 0.05  # who leads and is well answers sooner
-_PROBE_S: Final = 0.2
+_PATIENCE_S: Final = 0.05
+_PROBE_S: Final = 0.45
 _RETRY_S: Final = 0.02
 
 
@@ -66,6 +66,7 @@ class EngineClient:
         self._engines = engines
         self._leader = engines[0]
         self._epoch = 0
+        self._patience_s = _PATIENCE_S
         self._capacity = capacity
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
@@ -181,15 +182,30 @@ class EngineClient:
                 raise _NoAnswerError
 
     async def _look_for_leader(self) -> None:
-        """Points at an engine that says it is active, unless we know of a later epoch. Waits for no frozen one."""
+        """Asks all engines at once, and stops at the first that leads.
+
+        Once one has answered, the others have a little patience left: one may be frozen. The patience grows while
+        no leader is found, because its link may be slow.
+        """
         probes = {asyncio.create_task(self._state(engine)): engine for engine in self._engines}
-        done, late = await asyncio.wait(probes, timeout=_LOOK_S)
-        for probe in late:
+        pending, left_s, found = set(probes), _PROBE_S, False
+        while pending and left_s and not found:
+            done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            found = any(self._follow(probe.result(), probes[probe]) for probe in done)
+            if not done:
+                left_s = 0.0
+            elif any(probe.result() for probe in done):
+                left_s = self._patience_s
+        for probe in pending:
             probe.cancel()
-        for probe in done:
-            state = probe.result()
-            if state is not None and state.role == "active" and state.epoch >= self._epoch:
-                self._epoch, self._leader = state.epoch, probes[probe]
+        self._patience_s = _PATIENCE_S if found else min(2 * self._patience_s, _PROBE_S)
+
+    def _follow(self, state: EngineState | None, engine: str) -> bool:
+        """Whether this engine leads, as far as we know of epochs; then it is who we ask from now on."""
+        if state is None or state.role != "active" or state.epoch < self._epoch:
+            return False
+        self._epoch, self._leader = state.epoch, engine
+        return True
 
     async def _state(self, engine: str) -> EngineState | None:
         try:

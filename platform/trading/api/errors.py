@@ -64,7 +64,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OutcomeUnknownError)
     async def unknown(_request: Request, error: OutcomeUnknownError) -> JSONResponse:
-        return _body(504, 50410000, f"outcome unknown: {error}; look the order up by its client_order_id")
+        return _body(504, 50410000, f"outcome unknown: {error}")
 
     @app.exception_handler(DatabaseError)
     async def unreadable(_request: Request, error: DatabaseError) -> JSONResponse:

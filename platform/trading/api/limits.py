@@ -1,13 +1,20 @@
-"""Refuses oversized bodies before they are read into memory."""
+"""Refuses oversized bodies without keeping them in memory."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 64 * 1024
+
+# Read and thrown away before the refusal: closing on a client that still sends would reset its connection, and
+# with it the answer.
+_DISCARDED_BYTES: Final = 32 * 1024 * 1024
+_DISCARD_S: Final = 5.0
 
 
 class _TooLargeError(Exception):
@@ -24,7 +31,7 @@ class LimitBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        received, started = 0, False
+        received = 0
 
         async def counted() -> Message:
             nonlocal received
@@ -34,18 +41,17 @@ class LimitBody:
                 raise _TooLargeError
             return message
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+        async def unless_too_large(message: Message) -> None:
+            if received <= MAX_BODY_BYTES:  # else it is the application's trouble with a body that was cut
+                await send(message)
 
-        try:
-            if _declared_length(scope) > MAX_BODY_BYTES:
-                raise _TooLargeError
-            await self._app(scope, counted, watched)
-        except _TooLargeError:
-            if not started:
-                await _refuse(send)
+        if _declared_length(scope) <= MAX_BODY_BYTES:
+            with suppress(_TooLargeError):
+                await self._app(scope, counted, unless_too_large)
+            if received <= MAX_BODY_BYTES:
+                return
+        await _discard(receive)
+        await _refuse(send)
 
 
 def _declared_length(scope: Scope) -> int:
@@ -53,6 +59,17 @@ def _declared_length(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return 0
+
+
+async def _discard(receive: Receive) -> None:
+    left = _DISCARDED_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_S):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 async def _refuse(send: Send) -> None:

@@ -137,7 +137,11 @@ class ListRequest(BaseModel):
 
 @router.post("/orders")
 async def place_order(order: OrderRequest, account_id: Caller, shared: ContextOf) -> Response:
-    outcome, _ = await shared.engine.execute(order.command(account_id), shared.deadline_s)
+    command = order.command(account_id)
+    try:
+        outcome, _ = await shared.engine.execute(command, shared.deadline_s)
+    except OutcomeUnknownError as error:
+        raise OutcomeUnknownError(f"{error}; look the order up by client_order_id {command.client_order_id}") from error
     if isinstance(outcome, Denied):
         raise refusal(outcome)
     assert outcome.order is not None

@@ -56,7 +56,7 @@ async def _execute(node: EngineNode, body: bytes) -> Response:
         return Response("standby", status_code=409)
     except OverloadedError:
         return Response("queue full", status_code=503, headers={"Retry-After": "1"})
-    except DatabaseError as error:
+    except (DatabaseError, JournalFormatError) as error:
         return Response(f"outcome unknown: {error}", status_code=500)
 
 

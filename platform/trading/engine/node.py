@@ -19,7 +19,7 @@ from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
 from trading.infra.database import DatabaseError, Pool, connect
 from trading.infra.journal import JournalWriter, ordered, read_records, record_of
-from trading.infra.leadership import Lease, LeaseLostError
+from trading.infra.leadership import Lease
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log
 from trading.wire.engine import Answer, Done, EngineState
@@ -29,8 +29,8 @@ _POLL_S: Final = 0.05
 _RECONNECT_S: Final = 0.1
 
 _ACCEPTED_BY: Final = """
-SELECT j.sequence, j.epoch, j.at_ns, j.symbol, j.symbol_sequence, j.command, j.events
-FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = $1
+SELECT o.order_id, j.sequence, j.epoch, j.at_ns, j.symbol, j.symbol_sequence, j.command, j.events
+FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = ANY($1)
 """
 
 
@@ -48,7 +48,6 @@ class EngineNode:
         self._settings = settings
         self._dsn = settings.postgres_dsn.get_secret_value()
         self._lease = Lease(self._dsn, f"{settings.node} {os.getpid()}", settings.lease_ttl_ms / 1000)
-        self._lease_until_s = 0.0
         self._sequencer: Sequencer | None = None
         self._reads = Pool(self._dsn, f"{settings.node} reads", size=2)
         self.metrics = EngineMetrics()
@@ -87,7 +86,7 @@ class EngineNode:
     # -- standby -----------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        """Returns when the lease is won and every record that is in the journal has been applied."""
+        """Returns when the lease is won."""
         waiting = False
         while True:
             try:
@@ -101,16 +100,14 @@ class EngineNode:
                 if not waiting:
                     log("waiting_for_database", level=logging.WARNING, reason=str(error))
                 waiting, self.caught_up = True, False
+                self._lease.close()  # the next try starts on a connection of which everything is known
                 await asyncio.sleep(_RECONNECT_S)
 
     async def _tail_until_won(self, connection: asyncpg.Connection[Any]) -> None:
         while True:
             await self._apply_tail(connection)
             self.caught_up = True
-            asked_s = time.monotonic()
             if await self._lease.try_win():
-                self._lease_until_s = asked_s + self._lease.ttl_s
-                await self._apply_tail(connection)
                 return
             await asyncio.sleep(_POLL_S)
 
@@ -124,42 +121,43 @@ class EngineNode:
     # -- active ------------------------------------------------------------------------------------
 
     async def _lead(self) -> None:
-        connection = await connect(self._dsn, self._lease.holder)
-        writer = JournalWriter(connection, self._lease.epoch, self._settings.commit_deadline_ms / 1000)
-        self._publisher.start_at(self.replica.sequence)
-        self._sequencer = Sequencer(
-            self.replica,
-            writer,
-            epoch=self._lease.epoch,
-            capacity=self._settings.queue_capacity,
-            still_leading=self._still_leading,
-            first_answer=self._first_answer,
-            committed=self._publisher.offer,
-            metrics=self.metrics,
-        )
-        self.metrics.active.set(1)
-        self.metrics.epoch.set(self._lease.epoch)
-        log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)
+        """Holds the lease from the first moment on, applies what is left of the journal, then serves."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._sequencer.run())
             tasks.create_task(self._keep_lease())
+            connection = await connect(self._dsn, self._lease.holder)
+            await self._apply_tail(connection)
+            writer = JournalWriter(connection, self._lease.epoch, self._settings.commit_deadline_ms / 1000)
+            self._publisher.start_at(self.replica.sequence)
+            self._sequencer = Sequencer(
+                self.replica,
+                writer,
+                epoch=self._lease.epoch,
+                capacity=self._settings.queue_capacity,
+                still_leading=self._still_leading,
+                first_answers=self._first_answers,
+                committed=self._publisher.offer,
+                metrics=self.metrics,
+            )
+            tasks.create_task(self._sequencer.run())
             tasks.create_task(self._publisher.run())
+            self.metrics.active.set(1)
+            self.metrics.epoch.set(self._lease.epoch)
+            log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)
 
     async def _keep_lease(self) -> None:
         """Renews three times per TTL. Safety does not hang on it (the epoch fences), only a quick, clean end does."""
         while True:
             asked_s = time.monotonic()
-            if asked_s >= self._lease_until_s:
-                raise LeaseLostError("not renewed in time")
-            await self._lease.renew(self._lease_until_s - asked_s)
-            self._lease_until_s = asked_s + self._lease.ttl_s
+            await self._lease.renew()
             await asyncio.sleep(max(0.0, asked_s + self._lease.ttl_s / 3 - time.monotonic()))
 
     def _still_leading(self) -> bool:
-        return time.monotonic() < self._lease_until_s
+        return time.monotonic() < self._lease.held_until_s
 
-    async def _first_answer(self, order_id: OrderId) -> Done:
-        """What the order's placement was answered the first time, from the journal."""
-        rows = await self._reads.fetch(_ACCEPTED_BY, order_id)
-        record = record_of(rows[0])
-        return Done(record.sequence, first_view(record))
+    async def _first_answers(self, order_ids: list[OrderId]) -> dict[OrderId, Done]:
+        """What the orders' placements were answered the first time, from the journal. Raises DatabaseError."""
+        rows = await self._reads.fetch(_ACCEPTED_BY, order_ids)
+        records = {row["order_id"]: record_of(row) for row in rows}
+        if missing := set(order_ids) - set(records):
+            raise DatabaseError(f"orders {sorted(missing)} are known and not in the journal")
+        return {order_id: Done(record.sequence, first_view(record)) for order_id, record in records.items()}

@@ -42,9 +42,6 @@ class Replica:
         self._fold(record)
         self.forget_closed(record)
 
-    def view(self, order_id: OrderId) -> OrderView:
-        return self._open[order_id]
-
     def forget_closed(self, record: JournalRecord) -> None:
         """Lets go of orders that ended with ``record``; the database keeps them."""
         for event in record.events:

@@ -22,13 +22,13 @@ from trading.infra.database import DatabaseError
 from trading.infra.journal import Batch, JournalWriter
 from trading.infra.leadership import LeaseLostError
 from trading.wire.engine import Answer, Denied, Done
-from trading.wire.journal import JournalRecord, encode_record
+from trading.wire.journal import JournalFormatError, JournalRecord, encode_record
 from trading.wire.orders import first_view
 
 MAX_BATCH_COMMANDS: Final = 500
 
-# Reads back the first answer of an order that was placed before.
-FirstAnswer = Callable[[OrderId], Awaitable[Done]]
+# Reads back the first answers of orders that were placed before.
+FirstAnswers = Callable[[list[OrderId]], Awaitable[dict[OrderId, Done]]]
 
 
 class OverloadedError(Exception):
@@ -51,7 +51,7 @@ class _Applied:
 
 
 class Sequencer:
-    """``first_answer`` is asked about repeated orders; ``committed`` is told of every durable record."""
+    """``first_answers`` is asked about repeated orders; ``committed`` is told of every durable record."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Sequencer:
         epoch: int,
         capacity: int,
         still_leading: Callable[[], bool],
-        first_answer: FirstAnswer,
+        first_answers: FirstAnswers,
         committed: Callable[[list[tuple[int, bytes]]], None],
         metrics: EngineMetrics,
     ) -> None:
@@ -70,7 +70,7 @@ class Sequencer:
         self._epoch = epoch
         self._capacity = capacity
         self._still_leading = still_leading
-        self._first_answer = first_answer
+        self._first_answers = first_answers
         self._committed = committed
         self._metrics = metrics
         self._waiting: deque[_Request] = deque()
@@ -160,13 +160,10 @@ class Sequencer:
 
     async def _answer_repeated(self, request: _Request, answers: list[Answer | Repeated]) -> None:
         try:
-            complete = [
-                await self._first_answer(answer.order_id) if isinstance(answer, Repeated) else answer
-                for answer in answers
-            ]
-        except DatabaseError as error:
+            repeated = await self._first_answers([a.order_id for a in answers if isinstance(a, Repeated)])
+        except (DatabaseError, JournalFormatError) as error:
             if not request.answered.done():
                 request.answered.set_exception(error)
             return
         if not request.answered.done():
-            request.answered.set_result(complete)
+            request.answered.set_result([repeated[a.order_id] if isinstance(a, Repeated) else a for a in answers])

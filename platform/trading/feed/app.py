@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -38,15 +39,16 @@ def create_app(hub: Hub, keys: KeyRing) -> FastAPI:
         writer = asyncio.create_task(session.write())
         session.reply(T="success", msg="connected")
         hub.sessions.add(session)
+        reader = asyncio.create_task(_serve(socket, session, hub, keys))
         try:
-            await _serve(socket, session, hub, keys)
-        except WebSocketDisconnect:
-            pass
+            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             hub.sessions.discard(session)
             session.end()
             await asyncio.wait({writer}, timeout=1)
+            reader.cancel()
             writer.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
 
     @app.get("/health/live")
     async def live() -> dict[str, str]:
@@ -54,8 +56,9 @@ def create_app(hub: Hub, keys: KeyRing) -> FastAPI:
 
     @app.get("/health/ready")
     async def ready(response: Response) -> dict[str, Any]:
-        response.status_code = 200 if hub.view else 503
-        return {"status": "ok" if hub.view else "loading", "sequence": hub.view.sequence if hub.view else None}
+        response.status_code = 200 if hub.follows else 503
+        sequence = hub.view.sequence if hub.view else None
+        return {"status": "ok" if hub.follows else "cut off from the journal", "sequence": sequence}
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -65,6 +68,12 @@ def create_app(hub: Hub, keys: KeyRing) -> FastAPI:
 
 
 async def _serve(socket: WebSocket, session: Session, hub: Hub, keys: KeyRing) -> None:
+    """Answers requests until the client leaves."""
+    with suppress(WebSocketDisconnect):
+        await _serve_all(socket, session, hub, keys)
+
+
+async def _serve_all(socket: WebSocket, session: Session, hub: Hub, keys: KeyRing) -> None:
     try:
         async with asyncio.timeout(_AUTHENTICATE_WITHIN_S):
             while session.account_id is None:

@@ -16,6 +16,7 @@ from trading.infra.database import DatabaseError
 from trading.infra.telemetry import log
 
 HEARTBEAT_S: Final = 1.0
+CUT_OFF_S: Final = 5.0
 _RETRY_S: Final = 0.1
 
 
@@ -29,6 +30,11 @@ class Hub:
         self._lag = Gauge("feed_lag_seconds", "Age of the newest record when it was applied.", registry=self.registry)
         self._sequence = Gauge("feed_sequence", "Last journal record applied.", registry=self.registry)
         Gauge("feed_sessions", "Connected clients.", registry=self.registry).set_function(lambda: len(self.sessions))
+
+    @property
+    def follows(self) -> bool:
+        """Whether the market is loaded and its source, Redis or the journal, has answered lately."""
+        return self.view is not None and time.monotonic() - self._source.heard_at_s < CUT_OFF_S
 
     async def run(self) -> None:
         """Never returns."""

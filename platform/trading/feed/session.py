@@ -12,6 +12,7 @@ from trading.core.orders import AccountId
 from trading.feed.market_view import encode
 
 QUEUE_MESSAGES: Final = 4_000
+STALLED_S: Final = 5.0
 _FRAME_MESSAGES: Final = 200
 _SLOW_CLIENT: Final = encode({"T": "error", "code": 407, "msg": "slow client"})
 
@@ -52,10 +53,13 @@ class Session:
                 await self._more.wait()
                 self._more.clear()
                 while self._queue:
-                    await self._socket.send_text(self._next_frame())
+                    async with asyncio.timeout(STALLED_S):
+                        await self._socket.send_text(self._next_frame())
                 if self._ending:
                     await self._socket.close()
                     return
+        except TimeoutError:
+            return  # it reads nothing any more, so it cannot even be told
         except (WebSocketDisconnect, RuntimeError, OSError):
             if self._socket.application_state is not WebSocketState.DISCONNECTED:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from trading.wire.journal import JournalRecord, decode_record
 _LOAD_DEADLINE_S: Final = 10.0
 _WAIT_MS: Final = 500
 _RETRY_S: Final = 0.1
+_END: Final = 2**62
+_SILENT_READS: Final = 3  # so many waits without news, and the journal is asked
 
 _SEQUENCES: Final = """
 SELECT i.symbol, coalesce((SELECT max(symbol_sequence) FROM journal j WHERE j.symbol = i.symbol), 0) AS sequence
@@ -31,6 +34,9 @@ class JournalSource:
     def __init__(self, dsn: str, redis_url: str, node: str) -> None:
         self._dsn = dsn
         self._node = node
+        self.heard_at_s = time.monotonic()
+        self._away = False
+        self._silent_reads = 0
         # Longer than the server-side wait, short enough to notice a frozen server.
         self._client = redis.connect(redis_url, deadline_s=_WAIT_MS / 1000 * 2)
 
@@ -38,44 +44,60 @@ class JournalSource:
         """The market as of one journal record. Raises DatabaseError."""
         connection = await connect(self._dsn, self._node)
         try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await within(connection, _load(connection), _LOAD_DEADLINE_S)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise DatabaseError(f"{type(error).__name__}: {error}") from error
+            return await within(connection, _load(connection), _LOAD_DEADLINE_S)
         finally:
             connection.terminate()
 
     async def records_after(self, sequence: int) -> AsyncIterator[JournalRecord]:
         """Every record after ``sequence``, each once and in order, for ever; whatever Redis lacks the journal has."""
-        away = False
         while True:
-            try:
-                entries = await redis.read_after(self._client, sequence, wait_ms=_WAIT_MS)
-                away = False
-            except (redis.StreamError, OSError) as error:
-                if not away:
-                    log("reading_without_redis", level=logging.WARNING, reason=str(error))
-                away = True
-                await asyncio.sleep(_RETRY_S)
-                for record in await self._from_journal(sequence):
+            entries = await self._from_redis(sequence)
+            if entries is None:
+                async for record in self._healed(sequence, _END):
                     yield record
                     sequence = record.sequence
-                continue
-            for number, payload in entries:
-                while number > sequence + 1:
-                    for record in await self._from_journal(sequence, until=number - 1):
-                        yield record
-                        sequence = record.sequence
+            for number, payload in entries or ():
+                async for record in self._healed(sequence, number - 1):
+                    yield record
+                    sequence = record.sequence
                 if number == sequence + 1:
                     yield decode_record(payload)
                     sequence = number
 
-    async def _from_journal(self, sequence: int, until: int = 2**62) -> list[JournalRecord]:
+    async def _from_redis(self, sequence: int) -> list[tuple[int, bytes]] | None:
+        """What the stream holds next; None when it cannot be read, or is silent so long that it may be cut off."""
+        try:
+            entries = await redis.read_after(self._client, sequence, wait_ms=_WAIT_MS)
+        except (redis.StreamError, OSError) as error:
+            if not self._away:
+                log("reading_without_redis", level=logging.WARNING, reason=str(error))
+            self._away = True
+            await asyncio.sleep(_RETRY_S)
+            return None
+        self._away, self.heard_at_s = False, time.monotonic()
+        self._silent_reads = 0 if entries else self._silent_reads + 1
+        if self._silent_reads < _SILENT_READS:
+            return entries
+        self._silent_reads = 0
+        return None
+
+    async def _healed(self, sequence: int, until: int) -> AsyncIterator[JournalRecord]:
+        """The journal's records after ``sequence``: all up to ``until``, or one page when that is the end."""
+        while sequence < until:
+            for record in await self._from_journal(sequence, until):
+                yield record
+                sequence = record.sequence
+            if until == _END:
+                return
+
+    async def _from_journal(self, sequence: int, until: int) -> list[JournalRecord]:
         """The next page, empty when there is none or the database does not answer now."""
         try:
             connection = await connect(self._dsn, self._node)
             try:
-                return ordered(await read_records(connection, sequence, until=until), sequence)
+                records = ordered(await read_records(connection, sequence, until=until), sequence)
+                self.heard_at_s = time.monotonic()
+                return records
             finally:
                 connection.terminate()
         except DatabaseError as error:
@@ -85,13 +107,15 @@ class JournalSource:
 
 
 async def _load(connection: asyncpg.Connection[Any]) -> MarketView:
-    last = await connection.fetchrow("SELECT sequence, epoch FROM journal ORDER BY sequence DESC LIMIT 1")
-    orders = await connection.fetch("SELECT * FROM orders WHERE status = ANY($1)", list(OPEN_STATUSES))
-    positions = await connection.fetch("SELECT account_id, asset, available + reserved AS total FROM balances")
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        last = await connection.fetchrow("SELECT sequence, epoch FROM journal ORDER BY sequence DESC LIMIT 1")
+        sequences = await connection.fetch(_SEQUENCES)
+        orders = await connection.fetch("SELECT * FROM orders WHERE status = ANY($1)", list(OPEN_STATUSES))
+        positions = await connection.fetch("SELECT account_id, asset, available + reserved AS total FROM balances")
     return MarketView(
         sequence=last["sequence"] if last else 0,
         epoch=last["epoch"] if last else 0,
-        symbol_sequences={row["symbol"]: row["sequence"] for row in await connection.fetch(_SEQUENCES)},
+        symbol_sequences={row["symbol"]: row["sequence"] for row in sequences},
         open_orders=[order_of(row) for row in orders],
         positions={(row["account_id"], row["asset"]): row["total"] for row in positions},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -190,16 +190,6 @@ async def read_records(
     """Records after ``after`` up to ``until``, oldest first, at most ``limit``. Raises DatabaseError."""
     rows = await within(connection, connection.fetch(_TAIL, after, until, limit), deadline_s)
     return [record_of(row) for row in rows]
-
-
-async def read_all(
-    connection: asyncpg.Connection[Any], after: int, *, until: int = _END
-) -> AsyncIterator[JournalRecord]:
-    """Every record after ``after``, page by page."""
-    while page := await read_records(connection, after, until=until):
-        for record in page:
-            yield record
-        after = page[-1].sequence
 
 
 def record_of(row: asyncpg.Record) -> JournalRecord:

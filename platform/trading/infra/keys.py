@@ -12,6 +12,7 @@ from trading.core.orders import AccountId
 from trading.infra.database import Pool
 
 REFRESH_S = 1.0
+MAX_KEY_LENGTH = 128
 _UNKNOWN_KEYS_KEPT = 10_000
 _LOOKUP = "SELECT account_id, secret_hash FROM api_keys WHERE key_id = $1"
 
@@ -40,6 +41,8 @@ class KeyRing:
         """The account a valid pair belongs to, None for any other. Raises DatabaseError when it cannot be told."""
         if not (key_id.isascii() and key_id.isprintable() and secret.isascii()):
             return None  # no pair we gave out, and not every string is text to PostgreSQL
+        if len(key_id) > MAX_KEY_LENGTH or len(secret) > MAX_KEY_LENGTH:
+            return None
         now_s = time.monotonic()
         entry = self._entries.get(key_id)
         if entry is None or now_s - entry.read_at_s > REFRESH_S:

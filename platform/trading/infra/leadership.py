@@ -6,10 +6,13 @@ own statement, so a leader that was deposed while it slept cannot commit anythin
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
 
 from trading.infra.database import DatabaseError, connect, within
 
@@ -30,9 +33,11 @@ WITH won AS (
 UPDATE leader_epoch SET epoch = won.epoch FROM won WHERE id = 1 RETURNING leader_epoch.epoch
 """
 
+# A renewal that is lost with the primary only ends the lease early, so it need not wait for the standby.
 _RENEW = """
+WITH quickly AS MATERIALIZED (SELECT set_config('synchronous_commit', 'local', true))
 UPDATE leader_lease SET expires_at = clock_timestamp() + make_interval(secs => $3)
-WHERE id = 1 AND epoch = $1 AND holder = $2 RETURNING epoch
+FROM quickly WHERE id = 1 AND epoch = $1 AND holder = $2 RETURNING epoch
 """
 
 _RELEASE = "UPDATE leader_lease SET expires_at = '-infinity' WHERE id = 1 AND epoch = $1 AND holder = $2"
@@ -42,15 +47,39 @@ class LeaseLostError(Exception):
     """Another holder has the lease, or it could not be renewed in time: stop writing and end."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A connection with its statements prepared: on a slow link each use then costs one round trip, not two."""
+
+    connection: asyncpg.Connection[Any]
+    expired: PreparedStatement[Any]
+    end_sessions: PreparedStatement[Any]
+    win: PreparedStatement[Any]
+    renew: PreparedStatement[Any]
+
+    @classmethod
+    async def open(cls, dsn: str, holder: str, deadline_s: float) -> _Session:
+        connection = await connect(dsn, holder)
+        prepared = [
+            await within(connection, connection.prepare(query), deadline_s)
+            for query in (_EXPIRED, _END_SESSIONS, _WIN, _RENEW)
+        ]
+        return cls(connection, *prepared)
+
+
 @dataclass(slots=True)
 class Lease:
-    """One contender's hold on leadership. ``holder`` is also its sessions' application_name."""
+    """One contender's hold on leadership. ``holder`` is also its sessions' application_name.
+
+    ``held_until_s`` is on the system's monotonic clock, and never later than what the database granted.
+    """
 
     dsn: str
     holder: str
     ttl_s: float
     epoch: int = 0
-    _connection: asyncpg.Connection[Any] | None = None
+    held_until_s: float = 0.0
+    _session: _Session | None = None
 
     async def try_win(self) -> bool:
         """Takes an expired lease: ends the old holder's sessions, then raises the epoch.
@@ -58,42 +87,45 @@ class Lease:
         The winning update waits for the synchronous standby, and with it everything that was visible before,
         so whatever the winner then reads from the journal is durable. Raises DatabaseError.
         """
-        connection = await self._connected()
-        old_holder = await within(connection, connection.fetchval(_EXPIRED), self.ttl_s * 4)
+        session = await self._connected()
+        old_holder = await within(session.connection, session.expired.fetchval(), self.ttl_s * 4)
         if old_holder is None:
             return False
         if old_holder:
-            await within(connection, connection.fetchval(_END_SESSIONS, old_holder), self.ttl_s * 4)
-        epoch = await within(connection, connection.fetchval(_WIN, self.holder, self.ttl_s), self.ttl_s * 8)
+            await within(session.connection, session.end_sessions.fetchval(old_holder), self.ttl_s * 4)
+        asked_s = time.monotonic()
+        epoch = await within(session.connection, session.win.fetchval(self.holder, self.ttl_s), self.ttl_s * 8)
         if epoch is None:
             return False
-        self.epoch = epoch
-        # A renewal that is lost with the primary only ends the lease early, so it need not wait for the standby.
-        await within(connection, connection.execute("SET synchronous_commit = local"), self.ttl_s)
+        self.epoch, self.held_until_s = epoch, asked_s + self.ttl_s
         return True
 
-    async def renew(self, deadline_s: float) -> None:
-        """Raises LeaseLostError when the lease is no longer ours or cannot be renewed within ``deadline_s``."""
+    async def renew(self) -> None:
+        """Raises LeaseLostError when the lease is no longer ours or cannot be renewed before it runs out."""
+        asked_s = time.monotonic()
         try:
-            connection = await self._connected()
-            renewed = await within(
-                connection, connection.fetchval(_RENEW, self.epoch, self.holder, self.ttl_s), deadline_s
-            )
-        except DatabaseError as error:
-            raise LeaseLostError(str(error)) from error
+            async with asyncio.timeout(self.held_until_s - asked_s):
+                session = await self._connected()
+                renewed = await within(
+                    session.connection, session.renew.fetchval(self.epoch, self.holder, self.ttl_s), self.ttl_s
+                )
+        except (DatabaseError, TimeoutError) as error:
+            raise LeaseLostError(str(error) or "not renewed in time") from error
         if renewed is None:
             raise LeaseLostError(f"epoch {self.epoch} is over")
+        self.held_until_s = asked_s + self.ttl_s
 
     async def release(self) -> None:
         """Lets the standby take over at once; used for an orderly end."""
-        if self.epoch and self._connection is not None and not self._connection.is_closed():
-            await within(self._connection, self._connection.execute(_RELEASE, self.epoch, self.holder), self.ttl_s)
+        if self.epoch and self._session is not None and not self._session.connection.is_closed():
+            release = self._session.connection.execute(_RELEASE, self.epoch, self.holder)
+            await within(self._session.connection, release, self.ttl_s)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
+        if self._session is not None:
+            self._session.connection.terminate()
 
-    async def _connected(self) -> asyncpg.Connection[Any]:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self.dsn, self.holder)
-        return self._connection
+    async def _connected(self) -> _Session:
+        if self._session is None or self._session.connection.is_closed():
+            self._session = await _Session.open(self.dsn, self.holder, self.ttl_s * 4)
+        return self._session

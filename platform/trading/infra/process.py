@@ -76,6 +76,8 @@ async def _run(
     if task is not None:
         task.add_done_callback(_end_at_once)
     await server.serve()
+    if not server.started:
+        raise SystemExit(f"{settings.node} could not start; the lines above say why")
     if task is not None:
         task.remove_done_callback(_end_at_once)
         task.cancel()

@@ -101,7 +101,14 @@ async def _execute(settings: Settings, commands: list[Command]) -> list[Answer]:
 async def _post(http: aiohttp.ClientSession, engine: str, body: bytes) -> list[Answer] | None:
     try:
         async with http.post(engine + COMMANDS_PATH, data=body) as response:
-            return decode_answers(await response.read()) if response.status == 200 else None
+            text = await response.read()
+            match response.status:
+                case 200:
+                    return decode_answers(text)
+                case 409 | 503:
+                    return None
+                case status:
+                    raise SeedingError(f"{engine} answered {status}: {text[:200]!r}")
     except aiohttp.ClientConnectorError:
         return None
     except (aiohttp.ClientError, OSError) as error:

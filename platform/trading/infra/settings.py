@@ -28,4 +28,6 @@ class Settings(BaseSettings):
     @cached_property
     def engines(self) -> tuple[str, ...]:
         """Base URLs of all engines."""
+        if not self.engine_urls.strip():
+            raise ValueError("ELSON_ENGINE_URLS is not set: this process must know the engines' base URLs")
         return tuple(url.strip().rstrip("/") for url in self.engine_urls.split(",") if url.strip())

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
@@ -100,13 +101,14 @@ fills = Table(
     Column("at_ns", BigInteger, nullable=False),
 )
 Index("ix_fills_account_id", fills.c.account_id, fills.c.symbol)
+Index("ix_fills_symbol", fills.c.symbol, fills.c.trade_id)
 
 # One row a posting: the amount leaves the debit side and arrives at the credit side. Account 0 is the outside.
 ledger = Table(
     "ledger",
     metadata,
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("line", SmallInteger, primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
     Column("debit_account_id", BigInteger, nullable=False),
     Column("debit_bucket", Text, nullable=False),  # available | reserved
     Column("credit_account_id", BigInteger, nullable=False),
