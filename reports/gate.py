@@ -64,11 +64,12 @@ def verdict_of(record: Record) -> Verdict:
     except (MissingPartError, ObjectiveError) as error:
         invalid.append(str(error))
     failed, untold = _failures(checks, objectives), _untold(checks, objectives)
-    kind = _verdict_kind(invalid, failed, untold)
+    gone = _never_recovered(record)
+    kind = VerdictKind.FAIL if gone else _verdict_kind(invalid, failed, untold)
     return Verdict(
         verdict=kind,
         exit_code=EXIT_CODES[kind],
-        reasons=[*invalid, *failed, *untold],
+        reasons=[*gone, *invalid, *failed, *untold],
         figures=figures_of(record, checks),
         objectives=objectives,
         invalid=invalid,
@@ -205,6 +206,12 @@ OBJECTIVES: Final[dict[str, Measure]] = {
 
 
 # -- judging ---------------------------------------------------------------------------------------
+
+
+def _never_recovered(record: Record) -> list[str]:
+    """The platform did not come back once it was healed: what is then missing in the record is its doing."""
+    events = _or_none(lambda: record.events) or []
+    return [f"the platform never recovered: {event.text('why')}" for event in events if event.event == "not_recovered"]
 
 
 def _verdict_kind(invalid: list[str], failed: list[str], untold: list[str]) -> VerdictKind:

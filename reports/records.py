@@ -17,12 +17,12 @@ clock, money and prices are micro-dollars, quantities are whole shares.
 
 Keys of run.json that judging reads: ``scenario``, ``seed``, ``started_ns``, ``command_line``, ``commit``, ``dirty``,
 ``versions``, ``machine``, ``topology``, ``configuration``; ``objectives`` ([{"objective", "max", "scope"}], see
-reports.gate); ``scheduled_operations`` (how many the load's schedule holds, when known beforehand); ``settle_s``.
+reports.gate); ``scheduled_operations`` (how many the load's schedule holds, when known beforehand).
 
 Events judging reads: ``phase`` {"phase": prepare|warm_up|measure|heal|drain|check|report, "state": started|ended};
 ``fault`` {"fault_id", "kind", "target", "state": planned|injected|undone|failed, "permanent": bool,
 "evidence": {"bit": bool, ...}}; ``role_changed`` {"node", "role", "epoch"}; ``node_started``, ``node_exited`` {"node"};
-``ended_early`` {"why"}: the run was interrupted, or something broke it off.
+``ended_early`` {"why"}: the run was interrupted, or something broke it off; ``not_recovered`` {"why"}: the platform did.
 """
 
 from __future__ import annotations

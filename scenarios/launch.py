@@ -19,7 +19,7 @@ from reports.render import JUDGEMENT, rebuild
 from reports.results import EXIT_CODES, Verdict, VerdictKind
 from reports.run_folder import merge_operations, write_text
 from scenarios.loader import LoadedScenario
-from scenarios.programs import RunError
+from scenarios.programs import NotRecoveredError, RunError
 from scenarios.progress import Progress
 from scenarios.record import RunRecord
 from scenarios.run import Run, RunOptions
@@ -63,14 +63,17 @@ def _with_record(run: Run) -> Outcome:
     try:
         verdict = asyncio.run(_interruptible(run))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return _invalid(run, "interrupted")
+        return _ended_early(run, "interrupted")
     except Exception as error:  # noqa: BLE001 (the process's edge: the run is INVALID, and the user is told why)
         if not isinstance(error, _TOLD):
             with suppress(OSError):
                 write_text(folder / "traceback.txt", traceback.format_exc())
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _invalid(run, f"the disk is full, {folder} is incomplete")
-        return _invalid(run, str(error) or type(error).__name__)
+            return _ended_early(run, f"the disk is full, {folder} is incomplete")
+        if isinstance(error, NotRecoveredError):
+            with suppress(OSError):
+                run.record.event("not_recovered", why=str(error))
+        return _ended_early(run, str(error) or type(error).__name__)
     return Outcome(verdict.exit_code, folder, verdict)
 
 
@@ -83,8 +86,8 @@ async def _interruptible(run: Run) -> Verdict:
     return await run.execute()
 
 
-def _invalid(run: Run, trouble: str) -> Outcome:
-    """Closes the record as far as it can be written, judged INVALID."""
+def _ended_early(run: Run, trouble: str) -> Outcome:
+    """Closes the record as far as it can be written: INVALID, but FAIL when it ended because the platform did."""
     folder = run.record.folder
     verdict = None
     try:
@@ -96,4 +99,4 @@ def _invalid(run: Run, trouble: str) -> Outcome:
         verdict = rebuild(folder)
     except Exception as error:  # noqa: BLE001 (the same edge: a full disk must not hide what happened first)
         sys.stderr.write(f"elson: the record in {folder} could not be finished: {error}\n")
-    return Outcome(INVALID, folder, verdict, trouble)
+    return Outcome(verdict.exit_code if verdict else INVALID, folder, verdict, trouble)

@@ -188,16 +188,22 @@ class Run:
                     for market in (program for program in self.programs if program.name == "the market"):
                         if await stack.terminate(MARKET) != 0:
                             raise RunError(market.failure())
-                    async with PlatformState(stack) as state:
-                        sequence = await state.feed_caught_up()
             except TimeoutError:
-                raise NotRecoveredError(
-                    f"not drained within {duration_text(limit_s)}: answers or feed still missing"
+                raise RunError(
+                    f"{load.name} did not end within {duration_text(limit_s)} of its last operation"
                 ) from None
+            sequence = await self._feed_caught_up(stack, limit_s)
             subscriber = self.programs[0].process
             if await subscriber.terminate(within_s=5) != 0:
                 raise RunError(self.programs[0].failure())
             results.append(f"everything answered, the feed is at {sequence}")
+
+    async def _feed_caught_up(self, stack: EmbeddedStack, limit_s: float) -> int:
+        try:
+            async with asyncio.timeout(limit_s), PlatformState(stack) as state:
+                return await state.feed_caught_up()
+        except TimeoutError:
+            raise NotRecoveredError(f"the feed did not reach the engine within {duration_text(limit_s)}") from None
 
     async def _copy(self, stack: EmbeddedStack) -> list[str]:
         async with PlatformState(stack) as state:

@@ -11,6 +11,7 @@ from rich.console import Console
 from reports.console import print_verdict
 from reports.record import Record
 from reports.render import rebuild
+from reports.results import VerdictKind
 from reports.run_folder import find_run, runs_root
 from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
@@ -35,7 +36,8 @@ def run(name: str, *, seed: int | None, json: bool, keep: bool) -> int:
     options = RunOptions(chosen, tuple(sys.argv), keep=keep, on_verdict=show)
     outcome = run_scenario(loaded, options, Progress(stream))
     if outcome.trouble:
-        complain(f"the run is INVALID: {outcome.trouble}", outcome.exit_code)
+        kind = outcome.verdict.verdict if outcome.verdict else VerdictKind.INVALID
+        complain(f"the run is {kind}: {outcome.trouble}", outcome.exit_code)
     if json:
         print_json(outcome.document())
     return outcome.exit_code

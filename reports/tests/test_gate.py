@@ -9,6 +9,7 @@ import pytest
 from reports.gate import ObjectiveError, judge, parse_objective
 from reports.record import Record
 from reports.results import CheckVerdict, ObjectiveOutcome, VerdictKind
+from reports.run_folder import EventLog
 from reports.tests.conftest import write_checks
 from reports.tests.synthetic import read_rows, write_table
 
@@ -29,6 +30,16 @@ def test_a_run_that_meets_everything_passes(folder: Path) -> None:
     verdict = judge(Record(folder))
     assert (verdict.verdict, verdict.exit_code, verdict.reasons) == (VerdictKind.PASS, 0, [])
     assert Record(folder).verdict() == verdict
+
+
+def test_a_platform_that_never_recovers_fails_though_its_record_ends_early(folder: Path) -> None:
+    with EventLog(folder) as log:
+        log.add("not_recovered", why="no engine led within 20 s of the healing")
+        log.add("ended_early", why="no engine led within 20 s of the healing")
+    (folder / "engine.json").unlink()
+    verdict = judge(Record(folder))
+    assert (verdict.verdict, verdict.exit_code) == (VerdictKind.FAIL, 1)
+    assert verdict.reasons[0] == "the platform never recovered: no engine led within 20 s of the healing"
 
 
 def test_a_violated_check_fails_the_run(folder: Path) -> None:

@@ -54,6 +54,20 @@ def test_a_missing_table_is_never_read_as_an_empty_one(folder: Path) -> None:
         _ = Record(folder).orders
 
 
+def test_a_table_with_a_hole_is_never_finished(tmp_path: Path) -> None:
+    """As after a disk that was full for a moment: what follows the torn batch would be dropped in silence."""
+    writer = TableWriter(tmp_path / "operations-load", OPERATIONS, rows_per_batch=1)
+    row = dict.fromkeys(OPERATIONS.names) | {"source": "load", "operation_id": 1, "kind": "place", "account_id": 1}
+    writer.add({**row, "intended_ns": 1, "outcome": "ok"})
+    stream = tmp_path / "operations-load.arrows"
+    with stream.open("r+b") as file:
+        file.truncate(stream.stat().st_size - 8)
+    with pytest.raises(OSError, match="holds 0 of 1 rows"):
+        writer.close()
+    assert stream.exists()
+    assert not (tmp_path / "operations-load.parquet").exists()
+
+
 def test_a_torn_last_event_is_dropped_and_a_torn_one_before_it_is_not(folder: Path) -> None:
     path = folder / "events.jsonl"
     whole = path.read_text()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reports.latency import Scope, select
 from reports.record import Record
 from reports.run_folder import EventLog
 from reports.tests.synthetic import read_rows, write_table
@@ -146,10 +147,27 @@ def test_a_run_that_was_interrupted_in_a_phase_is_invalid(folder: Path) -> None:
     assert reasons(folder) == ["the phase drain never ended"]
 
 
-def test_a_run_that_was_interrupted_says_so(folder: Path) -> None:
-    with EventLog(folder) as log:
-        log.add("interrupted", error="Ctrl-C in the phase report")
-    assert reasons(folder) == ["the run was interrupted: Ctrl-C in the phase report"]
+def test_a_single_operation_without_a_row_makes_the_run_invalid(folder: Path) -> None:
+    """What the recorder lost could have been an acknowledged order that the platform lost."""
+    rows = read_rows(folder, "operations")
+    write_table(folder, "operations", rows[:100] + rows[101:])
+    assert any("operations, the record" in reason for reason in reasons(folder))
+
+
+def test_an_operation_recorded_twice_makes_the_run_invalid(folder: Path) -> None:
+    rows = read_rows(folder, "operations")
+    write_table(folder, "operations", [*rows, rows[100]])
+    assert "the record holds 1 operations of the load more than once" in reasons(folder)
+
+
+def test_orders_sent_late_outside_the_faults_make_the_run_invalid_even_if_few_of_all(folder: Path) -> None:
+    judged = {(o.source, o.operation_id) for o in select(Record(folder), "place", Scope.OUTSIDE_FAULTS)}
+    rows, late = read_rows(folder, "operations"), 0
+    for row in rows:
+        if (row["source"], row["operation_id"]) in judged and late <= len(judged) // 90:
+            row["sent_ns"], late = row["intended_ns"] + 60_000_000, late + 1
+    write_table(folder, "operations", rows)
+    assert any("of the orders outside faults" in reason for reason in reasons(folder))
 
 
 @pytest.mark.parametrize(

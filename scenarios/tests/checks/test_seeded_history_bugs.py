@@ -120,6 +120,23 @@ def test_a_jump_that_no_disconnection_explains_is_a_gap(folder: Path) -> None:
     assert_caught(folder, "feed_gaps")
 
 
+def test_numbers_missed_between_connections_without_a_fault_are_a_gap(folder: Path) -> None:
+    """A snapshot after every break would otherwise make a feed of nothing but breaks look whole."""
+
+    def bug(rows: list[Row]) -> list[Row]:
+        start = next(index for index, row in enumerate(rows) if row["kind"] == "o") + 20
+        left = {**rows[start], "kind": "disconnect", "sequence": None, "message": "{}"}
+        rest = rows[start + 30 :]
+        for symbol in {row["symbol"] for row in rest if row["kind"] == "o"}:
+            again = next(row for row in rest if row["kind"] == "o" and row["symbol"] == symbol)
+            again["message"] = json.dumps({**json.loads(again["message"]), "r": True})
+        return [*rows[:start], left, *rest]
+
+    spoil(folder, "feed", bug)
+    problems = [evidence["problem"] for evidence in assert_caught(folder, "feed_gaps").evidence]
+    assert any("missed between two connections" in problem for problem in problems)
+
+
 def test_a_feed_that_ends_early_has_not_the_engines_book(folder: Path) -> None:
     spoil(folder, "feed", lambda rows: rows[:-3])
     assert_caught(folder, "feed_book")
