@@ -22,7 +22,8 @@ reports.gate); ``scheduled_operations`` (how many the load's schedule holds, whe
 Events judging reads: ``phase`` {"phase": prepare|warm_up|measure|heal|drain|check|report, "state": started|ended};
 ``fault`` {"fault_id", "kind", "target", "state": planned|injected|undone|failed, "permanent": bool,
 "evidence": {"bit": bool, ...}}; ``role_changed`` {"node", "role", "epoch"}; ``node_started``, ``node_exited`` {"node"};
-``ended_early`` {"why"}: the run was interrupted, or something broke it off; ``not_recovered`` {"why"}: the platform did.
+``ended_early`` {"why"}: the run was interrupted, or something broke it off;
+``not_recovered`` {"why"}: the platform did not come back once its faults were undone.
 """
 
 from __future__ import annotations

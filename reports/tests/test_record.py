@@ -58,10 +58,11 @@ def test_a_table_with_a_hole_is_never_finished(tmp_path: Path) -> None:
     """As after a disk that was full for a moment: what follows the torn batch would be dropped in silence."""
     writer = TableWriter(tmp_path / "operations-load", OPERATIONS, rows_per_batch=1)
     row = dict.fromkeys(OPERATIONS.names) | {"source": "load", "operation_id": 1, "kind": "place", "account_id": 1}
-    writer.add({**row, "intended_ns": 1, "outcome": "ok"})
     stream = tmp_path / "operations-load.arrows"
+    whole_bytes = stream.stat().st_size
+    writer.add({**row, "intended_ns": 1, "outcome": "ok"})
     with stream.open("r+b") as file:
-        file.truncate(stream.stat().st_size - 8)
+        file.truncate(whole_bytes)
     with pytest.raises(OSError, match="holds 0 of 1 rows"):
         writer.close()
     assert stream.exists()
