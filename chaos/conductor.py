@@ -2,6 +2,7 @@
 
 Each fault is written down before it is applied, has a time limit, and lives in a task of its own that undoes it at
 its limit, on ``clear``, and when the conductor closes: after a normal end, an exception, a cancellation or Ctrl-C.
+Only a kill for good has neither limit nor undoing.
 """
 
 from __future__ import annotations
