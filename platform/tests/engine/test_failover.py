@@ -12,6 +12,7 @@ from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
 from tests.client import Client, limit_order
 from tests.conftest import small_platform
+from trading.infra.database import connect
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
@@ -109,6 +110,27 @@ async def test_an_order_that_no_engine_can_have_taken_is_refused_for_certain(own
         assert "not executed" in error["message"]
         path = f"/v2/orders:by_client_order_id?client_order_id={order['client_order_id']}"
         assert (await client.request("GET", path))[0] == 404
+
+
+async def test_a_look_up_does_not_confirm_an_order_that_only_the_primary_has(own_platform: EmbeddedStack) -> None:
+    """Its commit was cut off while waiting for the standby: the row is visible, and would be lost with the primary."""
+    async with Client(own_platform.status()) as client:
+        await own_platform.kill("postgres:standby")
+        order = limit_order("buy", 1, "17.00")
+        placing = asyncio.create_task(client.place(order))
+        observer = await connect(own_platform.postgres_dsn(), "test")
+        end = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE wait_event = 'SyncRep' AND query LIKE 'WITH fence%'"""
+        while not await observer.fetch(end):
+            await asyncio.sleep(0.02)
+        visible = "SELECT 1 FROM orders WHERE client_order_id = $1"
+        while not await observer.fetch(visible, order["client_order_id"]):
+            await asyncio.sleep(0.02)
+        observer.terminate()
+        path = f"/v2/orders:by_client_order_id?client_order_id={order['client_order_id']}"
+        status, error = await client.request("GET", path)
+        assert (status, error["code"]) == (503, 50310000)
+        assert (await placing)[0] == 504
 
 
 async def _active(stack: EmbeddedStack) -> str:
