@@ -191,7 +191,8 @@ class EngineClient:
         pending, left_s, found = set(probes), _PROBE_S, False
         while pending and left_s and not found:
             done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            found = any(self._follow(probe.result(), probes[probe]) for probe in done)
+            leading = [self._follow(probe.result(), probes[probe]) for probe in done]  # all: the latest epoch counts
+            found = any(leading)
             if not done:
                 left_s = 0.0
             elif any(probe.result() for probe in done):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trading.core.commands import Command
-from trading.core.events import Event, LedgerPosted, OrderCanceled, Refused, Repeated, Traded
+from trading.core.events import Event, LedgerPosted, Refused, Repeated
 from trading.core.exchange import Exchange, symbol_of
 from trading.core.orders import OPEN_STATUSES, OrderId, Side
 from trading.core.replay import follow
@@ -30,8 +30,10 @@ class Replica:
         if not isinstance(outcome, list):
             return outcome
         record = self._record(command, outcome, epoch)
-        for order_id in self._fold(record):
+        touched = self._fold(record)
+        for order_id in touched:
             batch.orders[order_id] = self._open[order_id]
+        self._drop_closed(touched)
         for key in _touched_balances(outcome):
             batch.balances[key] = self.exchange.balance(*key)
         return record
@@ -39,16 +41,7 @@ class Replica:
     def replay(self, record: JournalRecord) -> None:
         """Applies a record that is durable already. Raises ReplayError when it does not repeat itself: do not serve."""
         follow(self.exchange, record.command, record.events)
-        self._fold(record)
-        self.forget_closed(record)
-
-    def forget_closed(self, record: JournalRecord) -> None:
-        """Lets go of orders that ended with ``record``; the database keeps them."""
-        for event in record.events:
-            for order_id in _orders_of(event):
-                order = self._open.get(order_id)
-                if order is not None and order.status not in OPEN_STATUSES:
-                    del self._open[order_id]
+        self._drop_closed(self._fold(record))
 
     def full_state(self) -> dict[str, Any]:
         """The whole state's hash with the books, all of one moment."""
@@ -81,6 +74,12 @@ class Replica:
     def _fold(self, record: JournalRecord) -> set[OrderId]:
         return fold(self._open, record.events, sequence=record.sequence, at_ns=record.at_ns)
 
+    def _drop_closed(self, touched: set[OrderId]) -> None:
+        """Lets go of orders that have ended; the database keeps them."""
+        for order_id in touched:
+            if self._open[order_id].status not in OPEN_STATUSES:
+                del self._open[order_id]
+
 
 def _touched_balances(events: list[Event]) -> set[tuple[Any, str]]:
     return {
@@ -90,14 +89,3 @@ def _touched_balances(events: list[Event]) -> set[tuple[Any, str]]:
         for account_id in (event.debit_account_id, event.credit_account_id)
         if account_id != 0
     }
-
-
-def _orders_of(event: Event) -> tuple[OrderId, ...]:
-    """Orders an event may have ended."""
-    match event:
-        case Traded():
-            return (event.maker_order_id, event.taker_order_id)
-        case OrderCanceled():
-            return (event.order_id,)
-        case _:
-            return ()

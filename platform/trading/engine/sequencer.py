@@ -135,7 +135,6 @@ class Sequencer:
                 self._metrics.commands.labels("done").inc()
                 command_text, events_text = applied.batch.add(record)
                 applied.published.append((record.sequence, encode_record(record, command_text, events_text)))
-                self._replica.forget_closed(record)
                 return Done(record.sequence, first_view(record))
 
     async def _make_durable(self, applied: _Applied) -> None:

@@ -48,7 +48,9 @@ def create_app(hub: Hub, keys: KeyRing) -> FastAPI:
             await asyncio.wait({writer}, timeout=1)
             reader.cancel()
             writer.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            for outcome in await asyncio.gather(reader, writer, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    raise outcome
 
     @app.get("/health/live")
     async def live() -> dict[str, str]:

@@ -87,14 +87,15 @@ class MarketView:
         updates: list[tuple[AccountId, bytes]] = []
         trades: list[bytes] = []
         touched: dict[tuple[Side, int], None] = {}
+        changed: set[OrderId] = set()
         for event in record.events:
-            fold(self._orders, (event,), sequence=record.sequence, at_ns=record.at_ns)
+            changed |= fold(self._orders, (event,), sequence=record.sequence, at_ns=record.at_ns)
             self._move_shares(event)
             touched |= dict.fromkeys(self._change_book(event))
             updates += self._updates(event, record, listening)
             if isinstance(event, Traded):
                 trades.append(encode(_trade_message(event, record)))
-        self._forget_closed(record)
+        self._drop_closed(changed)
         return Broadcast(record.symbol, self._delta(record, touched), trades, updates)
 
     def _delta(self, record: JournalRecord, touched: Iterable[tuple[Side, int]]) -> bytes:
@@ -181,12 +182,10 @@ class MarketView:
         data = {"event": name, "timestamp": rfc3339(record.at_ns), "order": public_order(order), **more}
         return order.account_id, encode({"stream": "trade_updates", "data": data})
 
-    def _forget_closed(self, record: JournalRecord) -> None:
-        for event in record.events:
-            for attribute in ("order_id", "maker_order_id", "taker_order_id"):
-                order = self._orders.get(getattr(event, attribute, OrderId(0)))
-                if order is not None and order.status not in OPEN_STATUSES:
-                    del self._orders[order.order_id]
+    def _drop_closed(self, changed: set[OrderId]) -> None:
+        for order_id in changed:
+            if self._orders[order_id].status not in OPEN_STATUSES:
+                del self._orders[order_id]
 
 
 def _trade_message(trade: Traded, record: JournalRecord) -> dict[str, Any]:
