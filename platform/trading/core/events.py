@@ -7,17 +7,24 @@ from typing import NamedTuple, TypeAlias
 
 from trading.core.orders import (
     AccountId,
+    AccountTerms,
     CancelReason,
+    FeeSchedule,
+    Instrument,
     OrderId,
     OrderType,
+    Phase,
     RejectReason,
     Side,
+    SpecialTerms,
     Symbol,
     TimeInForce,
     TradeId,
 )
 
-OUTSIDE = AccountId(0)
+OUTSIDE = AccountId(0)  # where deposits come from and withdrawals go
+FEES = AccountId(-1)  # what was charged for trading
+ROUNDING = AccountId(-2)  # what was charged only because a charge is rounded up to a cent
 CASH = "USD"
 
 
@@ -27,15 +34,52 @@ class Bucket(StrEnum):
 
 
 class InstrumentListed(NamedTuple):
+    instrument: Instrument
+
+
+class InstrumentChanged(NamedTuple):
+    instrument: Instrument
+
+
+class PhaseChanged(NamedTuple):
+    """``reopens_at_ns`` is set for a volatility halt: when its re-opening auction is due."""
+
     symbol: Symbol
-    tick_micros: int
+    phase: Phase
+    reference_price_micros: int  # from now on
+    reopens_at_ns: int | None
+
+
+class Uncrossed(NamedTuple):
+    """An auction found its price, or none; the trades that follow add up to ``quantity``."""
+
+    symbol: Symbol
+    price_micros: int | None
+    quantity: int
 
 
 class AccountOpened(NamedTuple):
     account_id: AccountId
+    terms: AccountTerms
+
+
+class AccountChanged(NamedTuple):
+    account_id: AccountId
+    terms: AccountTerms
+
+
+class KillSwitchSet(NamedTuple):
+    account_id: AccountId  # 0: everybody
+    engaged: bool
+
+
+class FeesSet(NamedTuple):
+    fees: FeeSchedule
 
 
 class OrderAccepted(NamedTuple):
+    """A leg has a parent and no client_order_id; a replacement names the order it ``replaces``."""
+
     order_id: OrderId
     account_id: AccountId
     client_order_id: str
@@ -43,26 +87,57 @@ class OrderAccepted(NamedTuple):
     side: Side
     order_type: OrderType
     time_in_force: TimeInForce
-    quantity: int
+    quantity: int  # a notional order's is what its dollars buy or sell
     limit_price_micros: int | None
+    special: SpecialTerms | None
+    parent_id: OrderId | None
+    replaces: OrderId | None
+
+
+class OrderActivated(NamedTuple):
+    """A leg that was held is live now: its entry is filled, or it had none."""
+
+    order_id: OrderId
+
+
+class OrderTriggered(NamedTuple):
+    """A stop was elected by a trade; from now on it is a limit order, or a market order down to ``price_micros``."""
+
+    order_id: OrderId
+    symbol: Symbol
+    stop_price_micros: int
+    price_micros: int
+
+
+class StopMoved(NamedTuple):
+    """The stop of a trailing order followed the market, up to where this command left it."""
+
+    order_id: OrderId
+    symbol: Symbol
+    high_water_mark_micros: int  # the highest trade since it was accepted; for a buy the lowest
+    stop_price_micros: int
 
 
 class OrderRested(NamedTuple):
-    """The unfilled part of an order joined the end of its price level's queue."""
+    """The unfilled part of an order joined the queue at its price; ``place`` orders the queue, least first."""
 
     order_id: OrderId
     symbol: Symbol
     side: Side
     price_micros: int
     quantity: int
+    place: int
 
 
 class Traded(NamedTuple):
-    """One fill, both sides. ``*_leaves`` is what is still unfilled of each order afterwards."""
+    """One fill, both sides. ``*_leaves`` is what is still unfilled of each order afterwards.
+
+    In an ``auction`` nobody takes: the younger order is named as the taker.
+    """
 
     trade_id: TradeId
     symbol: Symbol
-    price_micros: int  # the maker's price
+    price_micros: int  # the maker's price, or the auction's
     quantity: int
     taker_side: Side
     maker_order_id: OrderId
@@ -71,10 +146,24 @@ class Traded(NamedTuple):
     taker_order_id: OrderId
     taker_account_id: AccountId
     taker_leaves: int
+    auction: bool
+
+
+class OrderReduced(NamedTuple):
+    """``quantity`` of an order was taken away without trading; ``leaves`` stay."""
+
+    order_id: OrderId
+    account_id: AccountId
+    symbol: Symbol
+    side: Side
+    price_micros: int | None  # where it rests; None: in no queue
+    quantity: int
+    leaves: int
+    reason: CancelReason
 
 
 class OrderCanceled(NamedTuple):
-    """``quantity`` unfilled shares were withdrawn; they rested at ``price_micros``, or never rested (None)."""
+    """The unfilled ``quantity`` was withdrawn; it rested at ``price_micros``, or in no queue (None)."""
 
     order_id: OrderId
     account_id: AccountId
@@ -83,6 +172,18 @@ class OrderCanceled(NamedTuple):
     price_micros: int | None
     quantity: int
     reason: CancelReason
+
+
+class OrderReplaced(NamedTuple):
+    """The unfilled ``quantity`` was withdrawn in favour of another order, whose acceptance follows."""
+
+    order_id: OrderId
+    account_id: AccountId
+    symbol: Symbol
+    side: Side
+    price_micros: int | None
+    quantity: int
+    replaced_by: OrderId
 
 
 class LedgerPosted(NamedTuple):
@@ -96,19 +197,25 @@ class LedgerPosted(NamedTuple):
     amount: int
 
 
-class SessionClosed(NamedTuple):
-    symbol: Symbol
-
-
 Event: TypeAlias = (
     InstrumentListed
+    | InstrumentChanged
+    | PhaseChanged
+    | Uncrossed
     | AccountOpened
+    | AccountChanged
+    | KillSwitchSet
+    | FeesSet
     | OrderAccepted
+    | OrderActivated
+    | OrderTriggered
+    | StopMoved
     | OrderRested
     | Traded
+    | OrderReduced
     | OrderCanceled
+    | OrderReplaced
     | LedgerPosted
-    | SessionClosed
 )
 
 
