@@ -1,22 +1,22 @@
 """The journal's format: one record per accepted command, versioned, the same bytes in PostgreSQL and Redis.
 
-A command or event travels as a JSON array: its class name, then its fields in order.
+A command or event travels as a JSON array: its class name, then its fields in order, nested ones as arrays too.
+A command is wrapped with the format's version, which holds for the events it led to as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, cast, get_args
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, Final, cast, get_args, get_type_hints
 
 import msgspec
 
 from trading.core.commands import Command
 from trading.core.events import Event
 
-JOURNAL_VERSION: Final = 1
-
-_COMMANDS: Final = {kind.__name__: kind for kind in get_args(Command)}
-_EVENTS: Final = {kind.__name__: kind for kind in get_args(Event)}
+JOURNAL_VERSION: Final = 2
 
 
 class JournalRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,61 +39,102 @@ class JournalFormatError(Exception):
     """A journaled text is not of a version or shape this build can read."""
 
 
+# -- shapes ----------------------------------------------------------------------------------------
+# The library reads tagged arrays in one typed pass, enums included, but only into its own structs; each kind has a
+# twin for that, whose values then become the core's tuple. Twice as fast as reading plain lists and converting them.
+
+
+def _twin(kind: type[tuple[Any, ...]]) -> type[msgspec.Struct]:
+    fields = list(get_type_hints(kind).items())
+    return msgspec.defstruct(kind.__name__, fields, tag=True, array_like=True, frozen=True, gc=False)
+
+
+_COMMANDS: Final = {_twin(kind): kind for kind in get_args(Command)}
+_EVENTS: Final = {_twin(kind): kind for kind in get_args(Event)}
+_TAGS: Final = {kind: (kind.__name__,) for kind in (*_COMMANDS.values(), *_EVENTS.values())}
+_COMMAND_TWINS: Final[Any] = tuple[int, reduce(or_, _COMMANDS)]  # type: ignore[misc]  # a type made of a list
+_EVENT_TWINS: Final[Any] = list[reduce(or_, _EVENTS)]  # type: ignore[misc]
+
+_encode = msgspec.json.Encoder().encode
+_decode_command = msgspec.json.Decoder(_COMMAND_TWINS).decode
+_decode_events = msgspec.json.Decoder(_EVENT_TWINS).decode
+_decode_record = msgspec.json.Decoder(tuple[int, int, int, str | None, int | None, msgspec.Raw, msgspec.Raw]).decode
+_astuple = msgspec.structs.astuple
+_tuple = tuple.__new__
+
+
+# -- reading and writing ---------------------------------------------------------------------------
+
+
 def encode_command(command: Command) -> bytes:
-    return _encode([JOURNAL_VERSION, type(command).__name__, *command])
+    return _encode((JOURNAL_VERSION, _TAGS[type(command)] + command))
 
 
 def encode_events(events: Sequence[Event]) -> bytes:
-    return _encode([[type(event).__name__, *event] for event in events])
+    return _encode([_TAGS[type(event)] + event for event in events])
 
 
 def decode_command(text: bytes | str) -> Command:
-    return decode_command_parts(_decode(text))
-
-
-def decode_events(text: bytes | str) -> list[Event]:
-    return _events(_decode(text))
+    try:
+        version, twin = _decode_command(text)
+    except msgspec.DecodeError as error:
+        raise _unreadable(text, error) from error
+    return _command(version, twin)
 
 
 def decode_command_parts(parts: list[Any]) -> Command:
-    version, name, *fields = parts
-    if version != JOURNAL_VERSION:
-        raise JournalFormatError(f"journal version {version}, this build reads {JOURNAL_VERSION}")
-    return cast(Command, _build(_COMMANDS, name, fields))
-
-
-def _events(parts: list[list[Any]]) -> list[Event]:
-    return [cast(Event, _build(_EVENTS, name, fields)) for name, *fields in parts]
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[Any]).decode
-
-
-def _build(kinds: dict[str, Any], name: str, fields: list[Any]) -> tuple[Any, ...]:
-    kind = kinds.get(name)
-    if kind is None:
-        raise JournalFormatError(f"unknown kind {name!r}")
+    """The command whose text was read into plain lists already."""
     try:
-        return cast(tuple[Any, ...], msgspec.convert(fields, kind))
+        version, twin = msgspec.convert(parts, _COMMAND_TWINS)
     except msgspec.ValidationError as error:
-        raise JournalFormatError(f"{name}: {error}") from error
+        raise _unreadable(_encode(parts), error) from error
+    return _command(version, twin)
+
+
+def decode_events(text: bytes | str) -> list[Event]:
+    try:
+        twins: Iterable[msgspec.Struct] = _decode_events(text)
+    except msgspec.DecodeError as error:
+        raise JournalFormatError(f"events: {error}") from error
+    return [cast(Event, _tuple(_EVENTS[type(twin)], _astuple(twin))) for twin in twins]
 
 
 def encode_record(record: JournalRecord, command: bytes, events: bytes) -> bytes:
     """The record as one JSON array, around the already encoded command and events."""
-    head = _encode([record.sequence, record.epoch, record.at_ns, record.symbol, record.symbol_sequence])
+    head = _encode((record.sequence, record.epoch, record.at_ns, record.symbol, record.symbol_sequence))
     return b"%b,%b,%b]" % (head[:-1], command, events)
 
 
 def decode_record(text: bytes) -> JournalRecord:
-    sequence, epoch, at_ns, symbol, symbol_sequence, command, events = _decode(text)
+    try:
+        sequence, epoch, at_ns, symbol, symbol_sequence, command, events = _decode_record(text)
+    except msgspec.DecodeError as error:
+        raise JournalFormatError(f"record: {error}") from error
     return JournalRecord(
         sequence=sequence,
         epoch=epoch,
         at_ns=at_ns,
         symbol=symbol,
         symbol_sequence=symbol_sequence,
-        command=decode_command_parts(command),
-        events=_events(events),
+        command=decode_command(bytes(command)),
+        events=decode_events(bytes(events)),
     )
+
+
+def _command(version: int, twin: msgspec.Struct) -> Command:
+    if version != JOURNAL_VERSION:
+        raise JournalFormatError(_foreign(version))
+    return cast(Command, _tuple(_COMMANDS[type(twin)], _astuple(twin)))
+
+
+def _unreadable(text: bytes | str, error: msgspec.DecodeError) -> JournalFormatError:
+    """Says first what matters most: that the text is another version's."""
+    try:
+        version = msgspec.json.decode(text)[0]
+    except (msgspec.DecodeError, LookupError, TypeError):
+        version = JOURNAL_VERSION
+    return JournalFormatError(f"command: {error}" if version == JOURNAL_VERSION else _foreign(version))
+
+
+def _foreign(version: object) -> str:
+    return f"journal version {version!r}, this build reads {JOURNAL_VERSION}"
