@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -63,10 +63,14 @@ class Programs:
                 "secret_key": account.secret_key,
                 "cash_micros": account.cash_micros,
                 "shares": account.shares,
+                "multiplier": account.multiplier,
             }
             for account in self.topology.accounts
         ]
-        instruments = [{"symbol": i.symbol, "tick_micros": i.tick_micros} for i in self.topology.instruments]
+        instruments = [
+            {name: value for name, value in asdict(instrument).items() if value is not None}
+            for instrument in self.topology.instruments
+        ]
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump({"instruments": instruments, "accounts": accounts}, file)
 

@@ -45,7 +45,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A seeded account, its API key, and what it starts with."""
+    """A seeded account, its API key, and what it starts with. ``multiplier`` 2: a margin account."""
 
     account_id: int
     name: str
@@ -53,13 +53,23 @@ class Account:
     secret_key: str = field(repr=False)
     cash_micros: int
     shares: dict[str, int]
+    multiplier: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
+    """What is listed: fields of ``trading.core.orders.Instrument``. A None leaves that term to the seeding's default."""
+
     symbol: str
     tick_micros: int
     reference_price_micros: int
+    sub_dollar_tick_micros: int | None = None
+    lot: int | None = None
+    collar_ppm: int | None = None
+    band_ppm: int | None = None
+    halt_ns: int | None = None
+    shortable: bool | None = None
+    fractionable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
