@@ -58,7 +58,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What is listed: fields of ``trading.core.orders.Instrument``. A None leaves that term to the seeding's default."""
+    """What is listed: fields of ``trading.core.orders.Instrument``. None leaves a term to the seeding's default."""
 
     symbol: str
     tick_micros: int
