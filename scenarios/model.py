@@ -15,7 +15,15 @@ from chaos.faults import KINDS, make_fault
 from reports.gate import EVERY_FAULT, OUTAGE, ObjectiveError, parse_objective
 from scenarios.library import profile_names
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
-from trading.core.orders import MAX_DEPOSIT, MAX_PRICE_MICROS, MICROS_PER_DOLLAR
+from trading.core.orders import (
+    MAX_AMOUNT,
+    MAX_PRICE_MICROS,
+    MAX_QUANTITY,
+    MICROS_PER_DOLLAR,
+    MICROS_PER_SHARE,
+    NS_PER_S,
+    PPM,
+)
 
 Path = tuple[str | int, ...]
 
@@ -38,15 +46,28 @@ def _micros(value: Any) -> int:
         dollars = Decimal(value)
     except InvalidOperation:
         raise ValueError(f'{value!r} is no amount of dollars, as in "100.50"') from None
-    most = MAX_DEPOSIT // MICROS_PER_DOLLAR
+    most = MAX_AMOUNT // MICROS_PER_DOLLAR
     micros = dollars * MICROS_PER_DOLLAR if dollars.is_finite() and 0 < dollars <= most else Decimal(0)
     if not micros or micros != int(micros):
         raise ValueError(f"{value!r}: expected more than 0 and at most {most:,} dollars, with at most six decimals")
     return int(micros)
 
 
+def _ppm(value: Any) -> int:
+    """A percentage with its sign, of which a ten-thousandth is the least part."""
+    number = value.strip().removesuffix("%") if isinstance(value, str) and value.strip().endswith("%") else ""
+    try:
+        ppm = Decimal(number) * PPM / 100
+    except InvalidOperation:
+        raise ValueError(f"{value!r} is no percentage: write it with its sign, as in 10 %") from None
+    if not ppm.is_finite() or not 0 <= ppm <= PPM or ppm != int(ppm):
+        raise ValueError(f"{value!r}: expected 0 % to 100 %, with at most four decimals")
+    return int(ppm)
+
+
 Duration = Annotated[float, BeforeValidator(_duration_s)]
 Micros = Annotated[int, BeforeValidator(_micros)]
+Ppm = Annotated[int, BeforeValidator(_ppm)]
 
 
 class _Part(BaseModel):
@@ -54,19 +75,47 @@ class _Part(BaseModel):
 
 
 class InstrumentPart(_Part):
+    """What is listed. Terms that are not given have the seeding's defaults."""
+
     symbol: str = Field(pattern=r"^[A-Z][A-Z.]{0,5}$")
     tick_micros: Micros = Field(alias="tick")
+    sub_dollar_tick_micros: Micros | None = Field(default=None, alias="sub_dollar_tick")
     reference_price_micros: Micros = Field(alias="reference_price", le=MAX_PRICE_MICROS)
+    lot: int | None = Field(default=None, ge=1, le=MAX_QUANTITY // MICROS_PER_SHARE)  # shares
+    collar_ppm: Ppm | None = Field(default=None, alias="collar", ge=1)  # how far beyond the market an order may reach
+    band_ppm: Ppm | None = Field(default=None, alias="band")  # how far trading may go before it halts; 0 %: anywhere
+    halt_s: Duration | None = Field(default=None, alias="halt", ge=0, le=24 * 3600)
+    shortable: bool | None = None
+    fractionable: bool | None = None
 
     @model_validator(mode="after")
     def _on_the_grid(self) -> InstrumentPart:
-        if self.reference_price_micros % self.tick_micros:
+        if MICROS_PER_DOLLAR % self.tick_micros:
+            raise ValueError("tick must divide a dollar")
+        tick_micros = self.tick_micros
+        if self.sub_dollar_tick_micros is not None:
+            if self.tick_micros % self.sub_dollar_tick_micros:
+                raise ValueError("sub_dollar_tick must divide tick")
+            if self.reference_price_micros < MICROS_PER_DOLLAR:
+                tick_micros = self.sub_dollar_tick_micros
+        if self.reference_price_micros % tick_micros:
             raise ValueError("reference_price must be a multiple of tick")
         return self
 
     @property
     def instrument(self) -> Instrument:
-        return Instrument(self.symbol, self.tick_micros, self.reference_price_micros)
+        return Instrument(
+            symbol=self.symbol,
+            tick_micros=self.tick_micros,
+            reference_price_micros=self.reference_price_micros,
+            sub_dollar_tick_micros=self.sub_dollar_tick_micros,
+            lot=None if self.lot is None else self.lot * MICROS_PER_SHARE,
+            collar_ppm=self.collar_ppm,
+            band_ppm=self.band_ppm,
+            halt_ns=None if self.halt_s is None else round(self.halt_s * NS_PER_S),
+            shortable=self.shortable,
+            fractionable=self.fractionable,
+        )
 
 
 class AccountsPart(_Part):
@@ -75,6 +124,7 @@ class AccountsPart(_Part):
     count: int = Field(ge=1, le=1000)
     cash_micros: Micros = Field(alias="cash")
     shares: int = Field(ge=0, le=1_000_000_000)  # of every instrument
+    margin: bool = False  # margin accounts may borrow as much again as they have, and sell short
 
 
 class TopologyPart(_Part):

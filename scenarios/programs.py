@@ -50,7 +50,8 @@ def scenario_topology(scenario: Scenario) -> Topology:
     """The scenario's nodes and links with fresh accounts: first the load's, then those of the market's traders."""
     part = scenario.topology.accounts
     symbols = [instrument.symbol for instrument in scenario.topology.instruments]
-    load = generate_accounts(part.count, cash_micros=part.cash_micros, shares=dict.fromkeys(symbols, part.shares))
+    alike = generate_accounts(part.count, cash_micros=part.cash_micros, shares=dict.fromkeys(symbols, part.shares))
+    load = [replace(account, multiplier=2 if part.margin else 1) for account in alike]
     market = _market_accounts(symbols, first_id=part.count + 1) if scenario.market else ()
     return scenario.topology.build((*load, *market))
 

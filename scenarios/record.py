@@ -17,7 +17,7 @@ from scenarios.loader import LoadedScenario
 from scenarios.model import Scenario
 from scenarios.provenance import commit, machine, versions
 from scenarios.schedule import fault_schedule_digest
-from stack.topology import Topology
+from stack.topology import Account, Topology
 
 
 class RunRecord:
@@ -109,8 +109,9 @@ def topology_description(topology: Topology) -> dict[str, Any]:
             for link in topology.links
         ],
         "instruments": [asdict(instrument) for instrument in topology.instruments],
-        "accounts": [
-            {"account_id": a.account_id, "name": a.name, "cash_micros": a.cash_micros, "shares": a.shares}
-            for a in topology.accounts
-        ],
+        "accounts": [{"account_id": a.account_id, "name": a.name, **_started_with(a)} for a in topology.accounts],
     }
+
+
+def _started_with(account: Account) -> dict[str, Any]:
+    return {"cash_micros": account.cash_micros, "shares": account.shares, "multiplier": account.multiplier}

@@ -34,6 +34,13 @@ objectives:
   - {objective: outage_ms, max: 1000}
 """
 
+_PRICE = 'reference_price: "100.00"'
+
+
+def _with_term(term: str) -> tuple[str, str]:
+    return _PRICE, f"{_PRICE}, {term}"
+
+
 WRONG = [
     ("value: 150 ms", "valeu: 150 ms", ["18: faults[0].valeu: unknown key; did you mean 'value'?"]),
     ("title: A run", "titel: A run", ["1: title: is missing", "1: titel: unknown key; did you mean 'title'?"]),
@@ -67,6 +74,30 @@ WRONG = [
     ('"100.00"', '"NaN"', ["5: topology.instruments[0].reference_price: 'NaN': expected more than 0"]),
     ('"100.00"', '"0.0000001"', ["5: topology.instruments[0].reference_price: '0.0000001': expected more than 0"]),
     ('"100.00"', '"100.005"', ["5: topology.instruments[0]: reference_price must be a multiple of tick"]),
+    ('tick: "0.01"', 'tick: "0.03"', ["5: topology.instruments[0]: tick must divide a dollar"]),
+    (*_with_term('sub_dollar_tick: "0.0001"'), []),
+    (*_with_term('sub_dollar_tick: "0.003"'), ["5: topology.instruments[0]: sub_dollar_tick must divide tick"]),
+    (*_with_term("lot: 100, collar: 15 %, band: 0.5 %, halt: 2 s, shortable: true, fractionable: true"), []),
+    (*_with_term("lot: 0.5"), ["5: topology.instruments[0].lot: expected a whole number, got 0.5"]),
+    (*_with_term("lot: 0"), ["5: topology.instruments[0].lot: should be greater than or equal to 1"]),
+    (
+        *_with_term("collar: 15"),
+        ["5: topology.instruments[0].collar: 15 is no percentage: write it with its sign, as in 10 %"],
+    ),
+    (*_with_term("collar: 0 %"), ["5: topology.instruments[0].collar: should be greater than or equal to 1"]),
+    (*_with_term("band: many %"), ["5: topology.instruments[0].band: 'many %' is no percentage"]),
+    (*_with_term("band: -1 %"), ["5: topology.instruments[0].band: '-1 %': expected 0 % to 100 %"]),
+    (*_with_term("band: 101 %"), ["5: topology.instruments[0].band: '101 %': expected 0 % to 100 %"]),
+    (*_with_term("band: nan %"), ["5: topology.instruments[0].band: 'nan %': expected 0 % to 100 %"]),
+    (*_with_term("band: 0.00001 %"), ["5: topology.instruments[0].band: '0.00001 %': expected 0 % to 100 %"]),
+    (*_with_term("halt: 5"), ["5: topology.instruments[0].halt: 5 is no duration: write it with its unit"]),
+    (*_with_term("halt: 25 h"), ["5: topology.instruments[0].halt: should be less than or equal to 86400"]),
+    (*_with_term("shortable: 1"), ["5: topology.instruments[0].shortable: expected true or false, got 1"]),
+    (*_with_term("colar: 15 %"), ["5: topology.instruments[0].colar: unknown key; did you mean 'collar'?"]),
+    ("shares: 10", "shares: 10, margin: true", []),
+    ("shares: 10", "shares: 10, margin: 2", ["6: topology.accounts.margin: expected true or false, got 2"]),
+    (_PRICE, 'reference_price: "0.0105", sub_dollar_tick: "0.0005"', []),
+    (_PRICE, 'reference_price: "0.0105"', ["5: topology.instruments[0]: reference_price must be a multiple of tick"]),
     ("symbol: AAA", "symbol: aaa", ["5: topology.instruments[0].symbol: "]),
     ("objective: outage_ms", "objective: outrage_ms", ["21: objectives[0].objective: unknown objective 'outrage_ms'"]),
     (
