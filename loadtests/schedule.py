@@ -79,7 +79,7 @@ class IntendedOperation(NamedTuple):
     side: Side | None = None
     order_type: OrderType | None = None
     time_in_force: TimeInForce | None = None
-    quantity: int | None = None
+    quantity: int | None = None  # whole shares
     price_offset_ticks: int | None = None
 
 

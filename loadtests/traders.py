@@ -23,6 +23,7 @@ from loadtests.schedule import NS_PER_S, IntendedOperation, ScheduleOptions, sch
 from loadtests.target import Target
 from reports.records import OutcomeKind
 from reports.rows import Operation
+from trading.core.orders import MICROS_PER_SHARE
 
 GENERATOR_FULL = "generator full"
 _STOPPED = b"the generator was stopped before an answer came"
@@ -145,7 +146,7 @@ class OpenLoop:
             side=operation.side,
             order_type=operation.order_type,
             time_in_force=operation.time_in_force,
-            quantity=operation.quantity,
+            quantity=None if operation.quantity is None else operation.quantity * MICROS_PER_SHARE,
             limit_price_micros=limit_price_micros(operation, self._target.instruments),
             intended_ns=self._intended_ns(operation),
             sent_ns=answer and answer.sent_ns,

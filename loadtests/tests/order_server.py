@@ -19,6 +19,10 @@ class Request(NamedTuple):
     def client_order_id(self) -> str:
         return str(json.loads(self.body)["client_order_id"])
 
+    @property
+    def shares(self) -> str:
+        return str(json.loads(self.body)["qty"])
+
 
 Reply = tuple[int, bytes] | None
 Behaviour = Callable[[Request], Awaitable[Reply]]

@@ -45,8 +45,10 @@ def test_every_intended_operation_ends_in_exactly_one_row_with_what_was_answered
     placed = rows[rows.kind == "place"]
     assert (placed.order_id == "id-of-" + placed.client_order_id).all()
     assert set(placed.endpoint) == {one.url, two.url}
-    sent = {request.client_order_id for request in requests if request.method == "POST"}
-    assert sent == set(placed.client_order_id)
+    sent = {request.client_order_id: int(request.shares) for request in requests if request.method == "POST"}
+    assert {name: shares * 10**6 for name, shares in sent.items()} == dict(
+        zip(placed.client_order_id, placed.quantity, strict=True)
+    )
     canceled = {request.path for request in requests if request.method == "DELETE"}
     assert canceled == {f"/v2/orders/id-of-{name}" for name in rows[rows.kind == "cancel"].client_order_id}
 

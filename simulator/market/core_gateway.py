@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from simpy import Environment
+from simpy.events import Event
 
 from reports.records import OutcomeKind
 from simulator.market.gateway import Action, Answer, OrderAnswer, Request
-from trading.core.commands import CancelOrder, Command, PlaceOrder
+from trading.core.commands import CancelOrder, ChangePhase, Command, PlaceOrder
 from trading.core.events import Repeated
 from trading.core.exchange import Exchange
-from trading.core.orders import OPEN_STATUSES, AccountId, OrderId, OrderType, Side, Symbol, TimeInForce
+from trading.core.orders import (
+    MICROS_PER_SHARE,
+    NS_PER_S,
+    OPEN_STATUSES,
+    AccountId,
+    OrderId,
+    OrderType,
+    Phase,
+    Side,
+    Symbol,
+    TimeInForce,
+)
 from trading.wire.orders import OrderView, average_price_micros, fold, order_id_of, order_uuid
 
-_NS_PER_S = 1_000_000_000
 _REFUSED = Answer(OutcomeKind.FAIL)
 
 
 class CoreGateway:
-    """Requests reach ``exchange`` after ``latency_s`` of virtual time, in the order they were sent."""
+    """Requests reach ``exchange`` after ``latency_s`` of virtual time, in the order they were sent.
+
+    It is the exchange's clock, too: a market that a volatility halt stopped is opened again when that is due.
+    """
 
     def __init__(
         self,
@@ -34,6 +49,7 @@ class CoreGateway:
         self._accounts = accounts
         self._latency_s = latency_s
         self._orders: dict[OrderId, OrderView] = {}
+        self._reopenings: set[tuple[int, Symbol]] = set()
         self.requests: list[Request] = []
 
     def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
@@ -53,7 +69,8 @@ class CoreGateway:
                 listed = tuple(_order_answer(order) for order in own if order.status in OPEN_STATUSES)
                 return Answer(OutcomeKind.OK, listed)
             case Action.POSITIONS:
-                return Answer(OutcomeKind.OK, position=sum(self._exchange.balance(account_id, request.symbol)))
+                held = sum(self._exchange.balance(account_id, request.symbol))
+                return Answer(OutcomeKind.OK, position=held // MICROS_PER_SHARE)
 
     def _place(self, request: Request, account_id: AccountId) -> Answer:
         command = PlaceOrder(
@@ -64,7 +81,7 @@ class CoreGateway:
             request.side or Side.BUY,
             request.order_type or OrderType.LIMIT,
             request.time_in_force or TimeInForce.DAY,
-            request.quantity or 0,
+            (request.quantity or 0) * MICROS_PER_SHARE,
             request.limit_price_micros,
         )
         touched = self._apply(command)
@@ -81,18 +98,30 @@ class CoreGateway:
         outcome = self._exchange.apply(command)
         match outcome:
             case list():
+                self._await_reopenings()
                 return fold(self._orders, outcome, sequence=self._exchange.sequence, at_ns=self._now_ns())
             case Repeated():
                 return {outcome.order_id}
             case _:
                 return set()
 
+    def _await_reopenings(self) -> None:
+        due = set(self._exchange.reopenings())
+        for at_ns, symbol in sorted(due - self._reopenings):
+            wait = self._environment.timeout(max(0.0, at_ns / NS_PER_S - self._environment.now))
+            wait.callbacks.append(partial(self._reopen, (at_ns, symbol)))
+        self._reopenings = due
+
+    def _reopen(self, due: tuple[int, Symbol], _: Event) -> None:
+        if due in self._exchange.reopenings():
+            self._apply(ChangePhase(self._now_ns(), due[1], Phase.CONTINUOUS))
+
     def _is(self, order_id: OrderId, request: Request) -> bool:
         order = self._orders[order_id]
         return order.client_order_id == request.client_order_id
 
     def _now_ns(self) -> int:
-        return round(self._environment.now * _NS_PER_S)
+        return round(self._environment.now * NS_PER_S)
 
 
 def _order_answer(order: OrderView) -> OrderAnswer:
@@ -101,8 +130,8 @@ def _order_answer(order: OrderView) -> OrderAnswer:
         client_order_id=order.client_order_id,
         side=order.side,
         status=order.status,
-        quantity=order.quantity,
-        filled_quantity=order.filled_quantity,
+        quantity=order.quantity // MICROS_PER_SHARE,
+        filled_quantity=order.filled_quantity // MICROS_PER_SHARE,
         limit_price_micros=order.limit_price_micros,
         average_price_micros=average_price_micros(order),
     )

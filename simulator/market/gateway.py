@@ -40,6 +40,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAnswer:
+    """Quantities in whole shares, rounded down: a market's trader neither orders nor reckons in fractions."""
+
     order_id: str
     client_order_id: str
     side: Side
@@ -52,7 +54,7 @@ class OrderAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``orders``: the one placed, or all open ones. ``position``: shares held, where that was asked."""
+    """``orders``: the one placed, or all open ones. ``position``: whole shares held, where that was asked."""
 
     outcome: OutcomeKind
     orders: tuple[OrderAnswer, ...] = ()

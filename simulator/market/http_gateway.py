@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from itertools import count
 from pathlib import Path
 from time import time_ns
@@ -17,7 +19,7 @@ from reports.records import OPERATIONS, OutcomeKind, TableWriter, outcome_of
 from reports.rows import Operation
 from simulator.market.gateway import Action, Answer, OrderAnswer, Request
 from stack.status import AccountStatus
-from trading.core.orders import OrderStatus, Side
+from trading.core.orders import MICROS_PER_SHARE, OrderStatus, Side
 from trading.wire.feed import micros_of
 from trading.wire.orders import decimal_text
 
@@ -141,7 +143,7 @@ class HttpGateway:
             side=request.side,
             order_type=request.order_type,
             time_in_force=request.time_in_force,
-            quantity=request.quantity,
+            quantity=None if request.quantity is None else request.quantity * MICROS_PER_SHARE,
             limit_price_micros=request.limit_price_micros,
             intended_ns=self._start_ns + round(request.at_s / self._options.speed * _NS_PER_S),
             sent_ns=exchange.sent_ns,
@@ -191,10 +193,10 @@ def parse_answer(request: Request, status: int, text: str) -> Answer:
                 return Answer(outcome, tuple(_order_answer(order) for order in listed))
             case Action.POSITIONS:
                 held = msgspec.json.decode(text, type=list[_PositionBody])
-                return Answer(outcome, position=sum(int(row.qty) for row in held if row.symbol == request.symbol))
+                return Answer(outcome, position=sum(_shares(row.qty) for row in held if row.symbol == request.symbol))
             case _:
                 assert_never(request.action)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, InvalidOperation, ValueError):
         return Answer(OutcomeKind.UNKNOWN)
 
 
@@ -232,11 +234,16 @@ def _order_answer(body: _OrderBody) -> OrderAnswer:
         client_order_id=body.client_order_id,
         side=body.side,
         status=body.status,
-        quantity=int(body.qty),
-        filled_quantity=int(body.filled_qty),
+        quantity=_shares(body.qty),
+        filled_quantity=_shares(body.filled_qty),
         limit_price_micros=None if body.limit_price is None else micros_of(float(body.limit_price)),
         average_price_micros=None if body.filled_avg_price is None else micros_of(float(body.filled_avg_price)),
     )
+
+
+def _shares(text: str) -> int:
+    """Whole shares, rounded down. Raises InvalidOperation for what is no number."""
+    return math.floor(Decimal(text))
 
 
 def _unanswered(endpoint: str, sent_ns: int, why: str) -> _Exchange:

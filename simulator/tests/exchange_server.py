@@ -11,7 +11,7 @@ from simulator.market.accounts import market_accounts
 from simulator.tests.pure_market import AAA, funded_exchange
 from stack.status import AccountStatus, StackStatus
 from trading.core.commands import CancelOrder, Command, PlaceOrder
-from trading.core.orders import OPEN_STATUSES, OrderId, OrderType, Side, Symbol, TimeInForce
+from trading.core.orders import MICROS_PER_SHARE, OPEN_STATUSES, OrderId, OrderType, Side, Symbol, TimeInForce
 from trading.wire.feed import micros_of
 from trading.wire.orders import OrderView, fold, order_id_of, public_order
 
@@ -75,7 +75,7 @@ class ExchangeServer:
             Side(body["side"]),
             OrderType(body["type"]),
             TimeInForce(body["time_in_force"]),
-            int(body["qty"]),
+            int(body["qty"]) * MICROS_PER_SHARE,
             None if price is None else micros_of(float(price)),
         )
         if not self._apply(command):
@@ -96,8 +96,8 @@ class ExchangeServer:
         return web.json_response([public_order(order) for order in own if order.status in OPEN_STATUSES])
 
     async def _positions(self, request: web.Request) -> web.Response:
-        shares = sum(self.exchange.balance(self._account(request), "AAA"))
-        return web.json_response([{"symbol": "AAA", "qty": str(shares)}])
+        held = sum(self.exchange.balance(self._account(request), "AAA"))
+        return web.json_response([{"symbol": "AAA", "qty": f"{held // MICROS_PER_SHARE}.5"}])  # and a fraction
 
     def _account(self, request: web.Request) -> Any:
         return self.account_ids[request.headers["APCA-API-KEY-ID"]]

@@ -6,10 +6,11 @@ from simulator.market.accounts import TraderKind, market_accounts, market_role
 from simulator.market.gateway import Request
 from simulator.market.market import MarketOptions, trader_stream
 from simulator.market.traders.maker import MakerOptions
-from simulator.tests.pure_market import PureMarket, pure_market
+from simulator.tests.pure_market import PureMarket, listing, pure_market
 from trading.core.events import CASH
-from trading.core.orders import Symbol
+from trading.core.orders import MICROS_PER_SHARE, Phase, Side, Symbol
 
+AAA = Symbol("AAA")
 SESSION_S = 120.0
 
 
@@ -55,9 +56,25 @@ def test_the_makers_inventory_stays_within_its_limit_and_one_ladder() -> None:
 def test_the_market_neither_makes_nor_loses_cash_or_shares() -> None:
     market = pure_market(MarketOptions(6))
     market.environment.run(SESSION_S)
-    for asset in (CASH, "AAA"):
-        held = sum(sum(market.exchange.balance(account, asset)) for account in market.accounts.values())
-        assert held == market.exchange.issued(asset)
+    brought = market_accounts(["AAA"])
+    for asset, came_in in (
+        (CASH, sum(cash_micros for _, cash_micros, _ in brought)),
+        ("AAA", sum(shares for _, _, shares in brought) * MICROS_PER_SHARE),
+    ):
+        assert sum(sum(market.exchange.balance(account, asset)) for account in market.accounts.values()) == came_in
+
+
+def test_volatility_halts_interrupt_a_market_and_do_not_end_it() -> None:
+    market = pure_market(MarketOptions(9), instrument=listing(band_ppm=1_000))
+    halted = traded_after_a_halt = 0
+    for moment in range(1, 240):
+        trades = market.exchange.last_trade_id
+        market.environment.run(moment * 0.5)
+        halted += market.exchange.phase(AAA) is Phase.HALTED
+        traded_after_a_halt += halted > 0 and market.exchange.last_trade_id > trades
+    assert halted > 5  # moments, of which a halt spans ten
+    assert traded_after_a_halt > 60
+    assert _is_two_sided(market)
 
 
 def test_adding_a_trader_leaves_the_times_sides_and_sizes_of_the_others_alone() -> None:
@@ -98,12 +115,12 @@ def test_the_desks_know_in_the_end_what_the_exchange_knows() -> None:
 
 
 def _is_two_sided(market: PureMarket) -> bool:
-    book = market.exchange.book(Symbol("AAA"))
-    return bool(book.bids) and bool(book.asks)
+    book = market.exchange.book(AAA)
+    return bool(book.levels(Side.BUY)) and bool(book.levels(Side.SELL))
 
 
 def _shares(market: PureMarket, name: str) -> int:
-    return sum(market.exchange.balance(market.accounts[name], "AAA"))
+    return sum(market.exchange.balance(market.accounts[name], "AAA")) // MICROS_PER_SHARE
 
 
 def _drawn(market: PureMarket, name: str) -> dict[float, int]:

@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from reports.records import OutcomeKind, read_table
 from reports.rows import Operation
 from simulator.tests.exchange_server import ExchangeServer
-from trading.core.orders import AccountId
+from trading.core.orders import MICROS_PER_SHARE, AccountId, Side
 from trading.wire.orders import order_uuid
 
 LIMIT_S = 60
@@ -41,6 +41,8 @@ async def test_a_market_trades_through_the_api_and_records_every_operation_once(
         order_id = exchange.exchange.known_order(account_id, client_order_id)
         assert order_id is not None
         assert row.order_id == order_uuid(order_id)
+        assert row.quantity is not None
+        assert row.quantity % MICROS_PER_SHARE == 0 < row.quantity
     assert exchange.exchange.last_order_id == len(acknowledged) > 40
     assert exchange.exchange.last_trade_id > 0
     closed = json.loads(output.splitlines()[-1])
@@ -85,8 +87,8 @@ async def test_a_stopped_market_cancels_nothing_and_finishes_its_record(tmp_path
     assert (tmp_path / "operations-market.parquet").exists()
     assert len(recorded(tmp_path)) == len(exchange.requests) - 1  # the first asked whether the api is ready
     book = exchange.exchange.book(exchange.exchange.symbols()[0])
-    assert book.bids
-    assert book.asks
+    assert book.levels(Side.BUY)
+    assert book.levels(Side.SELL)
 
 
 async def test_without_an_api_the_market_gives_up_with_one_line(tmp_path: Path) -> None:
