@@ -7,28 +7,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
-from trading.core.events import Event, OrderAccepted, OrderCanceled, Traded
+from trading.core.events import (
+    Event,
+    LedgerPosted,
+    OrderAccepted,
+    OrderActivated,
+    OrderCanceled,
+    OrderReduced,
+    OrderReplaced,
+    OrderRested,
+    OrderTriggered,
+    StopMoved,
+    Traded,
+)
 from trading.core.orders import (
-    MICROS_PER_DOLLAR,
+    MICROS_PER_SHARE,
+    NS_PER_S,
+    PLAIN,
     AccountId,
     CancelReason,
+    OrderClass,
     OrderId,
     OrderStatus,
     OrderType,
     Side,
+    SpecialTerms,
     Symbol,
     TimeInForce,
 )
 from trading.wire.journal import JournalRecord
 
+_OrderChange = OrderActivated | OrderTriggered | StopMoved | OrderRested | OrderReduced | OrderCanceled | OrderReplaced
+
+_NEW: Final = OrderStatus.NEW
+_HELD: Final = OrderStatus.HELD
+_FILLED: Final = OrderStatus.FILLED
+_PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+
 
 class OrderView(msgspec.Struct, kw_only=True):
-    """The current state of one order. Prices and values in micro-dollars, quantities in shares, times in ns."""
+    """The current state of one order. Prices and values in micro-dollars, quantities in micro-shares, times in ns.
+
+    ``client_order_id`` is empty for a leg. ``price_micros`` and ``place`` are where it rests in the book, None
+    while it does not; ``stop_price_micros`` is where its stop stands now.
+    """
 
     order_id: OrderId
     account_id: AccountId
@@ -39,12 +67,30 @@ class OrderView(msgspec.Struct, kw_only=True):
     time_in_force: TimeInForce
     quantity: int
     limit_price_micros: int | None
+    special: SpecialTerms | None = None
+    parent_id: OrderId | None = None
+    replaces: OrderId | None = None
     status: OrderStatus
     filled_quantity: int
     filled_value_micros: int
+    reduced_quantity: int = 0
+    stop_price_micros: int | None = None
+    high_water_mark_micros: int | None = None
+    price_micros: int | None = None
+    place: int | None = None
+    replaced_by: OrderId | None = None
     submitted_at_ns: int
     updated_at_ns: int
     sequence: int  # of the journal record that accepted it
+    legs: tuple[OrderView, ...] = ()  # only where somebody put them together
+
+    @property
+    def leaves(self) -> int:
+        """What is still to be filled while the order is open."""
+        return self.quantity - self.filled_quantity - self.reduced_quantity
+
+
+# -- folding ---------------------------------------------------------------------------------------
 
 
 def fold(
@@ -57,18 +103,20 @@ def fold(
     touched: set[OrderId] = set()
     for event in events:
         match event:
+            case LedgerPosted():  # half of all events, and about no order
+                continue
             case OrderAccepted():
                 orders[event.order_id] = _accepted(event, sequence, at_ns)
                 touched.add(event.order_id)
             case Traded():
-                for order_id, leaves in (
-                    (event.maker_order_id, event.maker_leaves),
-                    (event.taker_order_id, event.taker_leaves),
-                ):
-                    _fill(orders[order_id], event, leaves, at_ns)
-                    touched.add(order_id)
-            case OrderCanceled():
-                _cancel(orders[event.order_id], event, at_ns)
+                _fill(orders[event.maker_order_id], event, event.maker_leaves, at_ns)
+                _fill(orders[event.taker_order_id], event, event.taker_leaves, at_ns)
+                touched.add(event.maker_order_id)
+                touched.add(event.taker_order_id)
+            case (OrderRested() | OrderCanceled() | OrderReplaced() | OrderReduced()) | (
+                OrderActivated() | OrderTriggered() | StopMoved()
+            ):
+                _change(orders[event.order_id], event, at_ns)
                 touched.add(event.order_id)
             case _:
                 pass
@@ -86,9 +134,14 @@ def _accepted(event: OrderAccepted, sequence: int, at_ns: int) -> OrderView:
         time_in_force=event.time_in_force,
         quantity=event.quantity,
         limit_price_micros=event.limit_price_micros,
-        status=OrderStatus.NEW,
+        special=event.special,
+        parent_id=event.parent_id,
+        replaces=event.replaces,
+        # A leg is held until it is activated; only a live one can be replaced.
+        status=_NEW if event.parent_id is None or event.replaces is not None else _HELD,
         filled_quantity=0,
         filled_value_micros=0,
+        stop_price_micros=None if event.special is None else event.special.stop_price_micros,
         submitted_at_ns=at_ns,
         updated_at_ns=at_ns,
         sequence=sequence,
@@ -97,44 +150,78 @@ def _accepted(event: OrderAccepted, sequence: int, at_ns: int) -> OrderView:
 
 def _fill(order: OrderView, trade: Traded, leaves: int, at_ns: int) -> None:
     order.filled_quantity += trade.quantity
-    order.filled_value_micros += trade.quantity * trade.price_micros
-    order.status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
+    order.filled_value_micros += trade.quantity * trade.price_micros // MICROS_PER_SHARE
     order.updated_at_ns = at_ns
+    if leaves:
+        order.status = _PARTIALLY_FILLED
+    else:
+        order.status = _FILLED
+        order.price_micros = order.place = None
 
 
-def _cancel(order: OrderView, event: OrderCanceled, at_ns: int) -> None:
-    expired = event.reason is CancelReason.SESSION_CLOSED
-    order.status = OrderStatus.EXPIRED if expired else OrderStatus.CANCELED
+def _change(order: OrderView, event: _OrderChange, at_ns: int) -> None:
     order.updated_at_ns = at_ns
+    match event:
+        case OrderRested():
+            order.price_micros, order.place = event.price_micros, event.place
+        case OrderCanceled():
+            expired = event.reason is CancelReason.SESSION_CLOSED
+            order.status = OrderStatus.EXPIRED if expired else OrderStatus.CANCELED
+            order.price_micros = order.place = None
+        case OrderReplaced():
+            order.status, order.replaced_by = OrderStatus.REPLACED, event.replaced_by
+            order.price_micros = order.place = None
+        case OrderReduced():
+            order.reduced_quantity += event.quantity
+        case OrderActivated():
+            order.status = _NEW
+        case OrderTriggered():
+            order.stop_price_micros = event.stop_price_micros
+        case StopMoved():
+            order.stop_price_micros = event.stop_price_micros
+            order.high_water_mark_micros = event.high_water_mark_micros
 
 
 def first_view(record: JournalRecord) -> OrderView | None:
-    """The order a record accepted, as that record left it: the answer to its placement, however often asked.
+    """The order a record accepted with its legs, as that record left them: the answer, however often asked.
 
     None for records that accept no order.
     """
-    order: OrderView | None = None
+    views: dict[OrderId, OrderView] = {}
     for event in record.events:
         match event:
+            case LedgerPosted():
+                continue
             case OrderAccepted():
-                order = _accepted(event, record.sequence, record.at_ns)
-            case Traded() if order is not None:
-                _fill(order, event, event.taker_leaves, record.at_ns)
-            case OrderCanceled() if order is not None:
-                _cancel(order, event, record.at_ns)
+                views[event.order_id] = _accepted(event, record.sequence, record.at_ns)
+            case Traded():
+                for order_id, leaves in (
+                    (event.maker_order_id, event.maker_leaves),
+                    (event.taker_order_id, event.taker_leaves),
+                ):
+                    if order_id in views:
+                        _fill(views[order_id], event, leaves, record.at_ns)
+            case (OrderRested() | OrderCanceled() | OrderReplaced() | OrderReduced()) | (
+                OrderActivated() | OrderTriggered() | StopMoved()
+            ) if event.order_id in views:
+                _change(views[event.order_id], event, record.at_ns)
             case _:
                 pass
+    if not views:
+        return None
+    order, *legs = views.values()
+    order.legs = tuple(legs)
     return order
 
 
 # -- public representation -------------------------------------------------------------------------
 
-_UUID_PREFIX = 0x8000_8000_0000_0000_0000  # version 8 (RFC 9562 section 5.8), variant 10
+_UUID_PREFIX: Final = 0x8000_8000_0000_0000_0000  # version 8 (RFC 9562 section 5.8), variant 10
 
 
 def order_uuid(order_id: OrderId) -> str:
     """The public id of an order: a UUID of version 8 that carries the core's number in its last 48 bits."""
-    return str(UUID(int=_UUID_PREFIX | order_id))
+    return f"00000000-0000-8000-8000-{order_id:012x}"
 
 
 def order_id_of(uuid: str) -> OrderId | None:
@@ -149,61 +236,98 @@ def order_id_of(uuid: str) -> OrderId | None:
 
 def decimal_text(micros: int) -> str:
     """Micro-dollars as a decimal string in dollars, without trailing zeros beyond cents: 101500000 -> "101.50"."""
-    sign, micros = ("-", -micros) if micros < 0 else ("", micros)
-    dollars, fraction = divmod(micros, MICROS_PER_DOLLAR)
-    digits = f"{fraction:06d}".rstrip("0").ljust(2, "0")
-    return f"{sign}{dollars}.{digits}"
+    return _decimal(micros, digits=6, at_least=2)
+
+
+def shares_text(micro_shares: int) -> str:
+    """Micro-shares as a decimal string in shares, without trailing zeros: 10500000 -> "10.5"."""
+    return _decimal(micro_shares, digits=6, at_least=0)
+
+
+def percent_text(ppm: int) -> str:
+    """Parts per million as a decimal string in percent: 15000 -> "1.5"."""
+    return _decimal(ppm, digits=4, at_least=0)
+
+
+def _decimal(value: int, *, digits: int, at_least: int) -> str:
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    whole, fraction = divmod(value, 10**digits)
+    decimals = f"{fraction:0{digits}}".rstrip("0").ljust(at_least, "0") if fraction else "0" * at_least
+    return f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}"
 
 
 def average_price_micros(order: OrderView) -> int | None:
-    return order.filled_value_micros // order.filled_quantity if order.filled_quantity else None
+    quantity = order.filled_quantity
+    return order.filled_value_micros * MICROS_PER_SHARE // quantity if quantity else None
 
 
 def rfc3339(at_ns: int) -> str:
-    seconds, nanos = divmod(at_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+    seconds, nanos = divmod(at_ns, NS_PER_S)
+    return f"{_second(seconds)}.{nanos:09d}Z"
 
 
-def public_order(order: OrderView) -> dict[str, Any]:
-    """The order as Alpaca's clients expect it."""
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+@lru_cache(maxsize=10_000)
+def asset_uuid(symbol: str) -> UUID:
+    """A stable id per symbol (RFC 9562 section 5.5)."""
+    return uuid5(NAMESPACE_OID, symbol)
+
+
+def public_order(order: OrderView, group: OrderClass | None = None) -> dict[str, Any]:
+    """The order as Alpaca's clients expect it; a leg below its parent belongs to the parent's ``group``.
+
+    Beyond Alpaca's fields: ``post_only``, and ``parent_id`` of a leg.
+    """
+    special = order.special or PLAIN
+    group = group or special.order_class
     average = average_price_micros(order)
     submitted, updated = rfc3339(order.submitted_at_ns), rfc3339(order.updated_at_ns)
+    public_id = order_uuid(order.order_id)
     return {
-        "id": order_uuid(order.order_id),
-        "client_order_id": order.client_order_id,
+        "id": public_id,
+        "client_order_id": order.client_order_id or public_id,
         "created_at": submitted,
         "submitted_at": submitted,
         "updated_at": updated,
-        "filled_at": updated if order.status is OrderStatus.FILLED else None,
+        "filled_at": updated if order.status is _FILLED else None,
         "canceled_at": updated if order.status is OrderStatus.CANCELED else None,
         "expired_at": updated if order.status is OrderStatus.EXPIRED else None,
         "failed_at": None,
-        "replaced_at": None,
-        "replaced_by": None,
-        "replaces": None,
+        "replaced_at": updated if order.status is OrderStatus.REPLACED else None,
+        "replaced_by": _public_id(order.replaced_by),
+        "replaces": _public_id(order.replaces),
         "asset_id": str(asset_uuid(order.symbol)),
         "symbol": order.symbol,
         "asset_class": "us_equity",
-        "notional": None,
-        "qty": str(order.quantity),
-        "filled_qty": str(order.filled_quantity),
-        "filled_avg_price": None if average is None else decimal_text(average),
-        "order_class": "simple",
+        "notional": _dollars(special.notional_micros),
+        "qty": shares_text(order.quantity) if special.notional_micros is None else None,
+        "filled_qty": shares_text(order.filled_quantity),
+        "filled_avg_price": _dollars(average),
+        "order_class": group.value,
         "order_type": order.order_type.value,
         "type": order.order_type.value,
         "side": order.side.value,
         "time_in_force": order.time_in_force.value,
-        "limit_price": None if order.limit_price_micros is None else decimal_text(order.limit_price_micros),
-        "stop_price": None,
+        "limit_price": _dollars(order.limit_price_micros),
+        "stop_price": _dollars(order.stop_price_micros),
         "status": order.status.value,
         "extended_hours": False,
-        "legs": None,
-        "trail_percent": None,
-        "trail_price": None,
-        "hwm": None,
+        "legs": [public_order(leg, group) for leg in order.legs] or None,
+        "trail_percent": None if special.trail_ppm is None else percent_text(special.trail_ppm),
+        "trail_price": _dollars(special.trail_micros),
+        "hwm": _dollars(order.high_water_mark_micros),
+        "post_only": special.post_only,
+        "parent_id": _public_id(order.parent_id),
     }
 
 
-def asset_uuid(symbol: str) -> UUID:
-    """A stable id per symbol (RFC 9562 section 5.5)."""
-    return uuid5(NAMESPACE_OID, symbol)
+def _public_id(order_id: OrderId | None) -> str | None:
+    return None if order_id is None else order_uuid(order_id)
+
+
+def _dollars(micros: int | None) -> str | None:
+    return None if micros is None else decimal_text(micros)
