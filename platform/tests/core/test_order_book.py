@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from trading.core.order_book import OrderBook
-from trading.core.orders import BUY, SELL, OrderId, OrderType, Side, TimeInForce
+from trading.core.orders import OrderType, Side, TimeInForce
 
 from .floor import ANN, BBB, BOB, CAT, Floor
 
@@ -115,21 +112,3 @@ def test_trading_with_oneself_is_possible_and_moves_nothing_in_the_end(floor: Fl
     floor.sell(ANN, 10)
     assert floor.cash(ANN) == (10_000, 0)
     assert floor.shares(ANN) == (1_000, 0)
-
-
-def test_a_level_is_gone_when_its_last_order_is() -> None:
-    book = OrderBook()
-    bids, _ = book.sides[BUY]
-    for order_id, price in ((1, 30), (2, 10), (3, 20)):
-        bids.add(OrderId(order_id), price, 5)
-    assert bids.remove(OrderId(3), 20) == 5
-    assert book.levels(BUY) == [(30, 5), (10, 5)]
-    assert bids.take(5, 30) == [(1, 30, 5, 0)]
-    assert book.levels(BUY) == [(10, 5)]
-
-
-def test_an_order_can_only_be_removed_from_where_it_rests() -> None:
-    asks, _ = OrderBook().sides[SELL]
-    asks.add(OrderId(1), 10, 5)
-    with pytest.raises(KeyError):
-        asks.remove(OrderId(2), 10)

@@ -1,4 +1,4 @@
-"""One symbol's order book: price-time priority over order ids, prices and shares. Nothing else."""
+"""One symbol's order book: price-time priority over places, prices and micro-shares. Nothing else."""
 
 from __future__ import annotations
 
@@ -7,44 +7,23 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from trading.core.orders import BUY, SELL, OrderId, Side
+from trading.core.orders import BUY, SELL, Side
 
-# The maker, its price in micro-dollars, the shares that traded, and what is left of the maker afterwards.
-Fill: TypeAlias = tuple[OrderId, int, int, int]
-Queued: TypeAlias = tuple[OrderId, int, int]  # a resting order, its price and its unfilled shares
-
-
-class Level:
-    """The queue at one price, oldest first: an ordered dict loses its first and any other order in O(1)."""
-
-    __slots__ = ("queue", "shares")
-
-    def __init__(self) -> None:
-        self.queue: OrderedDict[OrderId, int] = OrderedDict()  # unfilled shares by order
-        self.shares = 0
-
-    def fill(self, quantity: int, price_micros: int, fills: list[Fill]) -> None:
-        """Fills ``quantity`` shares, fewer than there are, from the front of the queue."""
-        queue = self.queue
-        self.shares -= quantity
-        while quantity:
-            maker_id, leaves = next(iter(queue.items()))
-            if leaves > quantity:
-                queue[maker_id] = leaves = leaves - quantity
-                fills.append((maker_id, price_micros, quantity, leaves))
-                return
-            del queue[maker_id]
-            quantity -= leaves
-            fills.append((maker_id, price_micros, leaves, 0))
+# The maker's place, its price in micro-dollars, what traded of it, and what is left of it afterwards.
+Fill: TypeAlias = tuple[int, int, int, int]
+Queued: TypeAlias = tuple[int, int, int]  # a resting order's place, its price and what is left of it
 
 
 class BookSide:
-    """The levels of one side."""
+    """The levels of one side: at each price the places that rest there, oldest first.
+
+    A place is a number that whoever uses the book gives to an order when it joins; places only ever grow.
+    """
 
     __slots__ = ("_levels", "_ranks", "_sign")
 
     def __init__(self, sign: int) -> None:
-        self._levels: dict[int, Level] = {}  # by price; never an empty one
+        self._levels: dict[int, OrderedDict[int, int]] = {}  # by price, never an empty one; leaves by place
         # A price's rank is its sign times the price: sorted, the best is the last. Most activity is near that end,
         # where a list inserts and deletes cheaply.
         self._ranks: list[int] = []
@@ -53,75 +32,92 @@ class BookSide:
     def __bool__(self) -> bool:
         return bool(self._ranks)
 
-    def add(self, order_id: OrderId, price_micros: int, shares: int) -> None:
+    # -- what rests ----------------------------------------------------------------------------------
+
+    def add(self, place: int, price_micros: int, quantity: int) -> None:
         """Joins the end of the queue at its price."""
-        level = self._levels.get(price_micros)
-        if level is None:
-            level = self._levels[price_micros] = Level()
+        queue = self._levels.get(price_micros)
+        if queue is None:
+            queue = self._levels[price_micros] = OrderedDict()
             insort(self._ranks, self._sign * price_micros)
-        level.queue[order_id] = shares
-        level.shares += shares
+        queue[place] = quantity
 
-    def remove(self, order_id: OrderId, price_micros: int) -> int:
-        """Leaves the queue; returns the unfilled shares. Raises KeyError when it does not rest at this price."""
-        level = self._levels[price_micros]
-        shares = level.queue.pop(order_id)
-        if level.queue:
-            level.shares -= shares
-        else:
-            del self._levels[price_micros]
-            del self._ranks[bisect_left(self._ranks, self._sign * price_micros)]
-        return shares
+    def remove(self, place: int, price_micros: int) -> int:
+        """Leaves the queue; returns the leaves. Raises KeyError when it does not rest at this price."""
+        queue = self._levels[price_micros]
+        leaves = queue.pop(place)
+        if not queue:
+            self._drop(price_micros)
+        return leaves
 
-    def take(self, quantity: int, limit_price_micros: int | None) -> list[Fill]:
-        """Fills up to ``quantity`` shares at the limit or better, best price first; without a limit at any price.
+    def reduce(self, place: int, price_micros: int, quantity: int) -> int:
+        """Takes ``quantity``, less than its leaves, away from an order that keeps its place; returns what is left."""
+        queue = self._levels[price_micros]
+        leaves = queue[place] = queue[place] - quantity
+        return leaves
+
+    def leaves(self, place: int, price_micros: int) -> int:
+        """What is left of the order that rests here. Raises KeyError as ``remove`` does."""
+        return self._levels[price_micros][place]
+
+    # -- trading -------------------------------------------------------------------------------------
+
+    def take(self, quantity: int, limit_micros: int) -> list[Fill]:
+        """Fills up to ``quantity`` at the limit or better, best price first, oldest first.
 
         Orders that are filled have left the book when it returns.
         """
         fills: list[Fill] = []
         ranks, sign = self._ranks, self._sign
-        if not ranks:
-            return fills
-        worst = ranks[0] if limit_price_micros is None else sign * limit_price_micros
+        worst = sign * limit_micros
         while quantity and ranks and ranks[-1] >= worst:
-            price_micros = sign * ranks[-1]
-            level = self._levels[price_micros]
-            if level.shares > quantity:
-                level.fill(quantity, price_micros, fills)
-                break
-            quantity -= level.shares
-            fills += [(maker_id, price_micros, leaves, 0) for maker_id, leaves in level.queue.items()]
-            del self._levels[price_micros]
-            ranks.pop()
+            fills.append(self.fill_first(quantity))
+            quantity -= fills[-1][2]
         return fills
 
-    def leaves(self, order_id: OrderId, price_micros: int) -> int:
-        """The unfilled shares of an order that rests at this price."""
-        return self._levels[price_micros].queue[order_id]
+    def fill_first(self, quantity: int) -> Fill:
+        """Fills the order that is next, wholly or by ``quantity``. Raises IndexError when there is none."""
+        price_micros = self._sign * self._ranks[-1]
+        queue = self._levels[price_micros]
+        place, leaves = next(iter(queue.items()))
+        if leaves > quantity:
+            queue[place] = leaves - quantity
+            return place, price_micros, quantity, leaves - quantity
+        self.remove(place, price_micros)
+        return place, price_micros, leaves, 0
 
-    def cost_of(self, quantity: int) -> int:
-        """What taking up to ``quantity`` shares would cost now, in micro-dollars."""
-        cost_micros = 0
-        for price_micros, shares in self.levels():
-            if not quantity:
-                break
-            taken = min(quantity, shares)
-            cost_micros += taken * price_micros
-            quantity -= taken
-        return cost_micros
+    # -- what can be seen ----------------------------------------------------------------------------
+
+    def best(self) -> int | None:
+        """The best price; None when nothing rests here."""
+        return self._sign * self._ranks[-1] if self._ranks else None
+
+    def first(self) -> Queued | None:
+        """The order that is next to be filled; None when nothing rests here."""
+        return next(self.queue(), None)
+
+    def depth(self, limit_micros: int) -> int:
+        """How much there is at the limit or better."""
+        sign, worst = self._sign, self._sign * limit_micros
+        ranks = self._ranks[bisect_left(self._ranks, worst) :]
+        return sum(sum(self._levels[sign * rank].values()) for rank in ranks)
 
     def levels(self) -> Iterator[tuple[int, int]]:
-        """(price_micros, shares) of each level, best first."""
+        """(price_micros, quantity) of each level, best first."""
         for rank in reversed(self._ranks):
             price_micros = self._sign * rank
-            yield price_micros, self._levels[price_micros].shares
+            yield price_micros, sum(self._levels[price_micros].values())
 
     def queue(self) -> Iterator[Queued]:
         """Every resting order, best price first, oldest first."""
         for rank in reversed(self._ranks):
             price_micros = self._sign * rank
-            for order_id, shares in self._levels[price_micros].queue.items():
-                yield order_id, price_micros, shares
+            for place, leaves in self._levels[price_micros].items():
+                yield place, price_micros, leaves
+
+    def _drop(self, price_micros: int) -> None:
+        del self._levels[price_micros]
+        del self._ranks[bisect_left(self._ranks, self._sign * price_micros)]
 
 
 class OrderBook:
@@ -135,7 +131,7 @@ class OrderBook:
         self.sides = {BUY: (self.bids, self.asks), SELL: (self.asks, self.bids)}  # (own, opposite)
 
     def levels(self, side: Side) -> list[tuple[int, int]]:
-        """(price_micros, shares) of each level of ``side``, best first."""
+        """(price_micros, quantity) of each level of ``side``, best first."""
         return list(self.sides[side][0].levels())
 
     def queue(self, side: Side) -> Iterator[Queued]:
