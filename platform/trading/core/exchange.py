@@ -3,317 +3,272 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
-from trading.core import risk
-from trading.core.client_order_ids import ClientOrderIds
-from trading.core.commands import CancelOrder, CloseSession, Command, Deposit, ListInstrument, OpenAccount, PlaceOrder
-from trading.core.errors import InvariantError
+from trading.core import administration, days, funds, lifecycle, matching, placing, replacing
+from trading.core.commands import (
+    EVERYBODY,
+    CancelAll,
+    CancelOrder,
+    ChangeAccount,
+    ChangeInstrument,
+    ChangePhase,
+    Command,
+    Deposit,
+    ListInstrument,
+    OpenAccount,
+    PlaceOrder,
+    ReplaceOrder,
+    SetFees,
+    SetKillSwitch,
+    Transfer,
+    Withdraw,
+)
 from trading.core.events import (
-    CASH,
-    AccountOpened,
     Event,
-    InstrumentListed,
-    LedgerPosted,
     OrderAccepted,
     OrderCanceled,
-    OrderRested,
+    OrderReplaced,
     Outcome,
+    PhaseChanged,
     Refused,
-    SessionClosed,
-    Traded,
+    Uncrossed,
 )
-from trading.core.ledger import Ledger
-from trading.core.order_book import BookSide, Fill, OrderBook
-from trading.core.orders import (
-    BUY,
-    SELL,
-    AccountId,
-    CancelReason,
-    OrderId,
-    RejectReason,
-    Side,
-    Symbol,
-    TimeInForce,
-    TradeId,
-)
+from trading.core.instruments import shown
+from trading.core.order_book import OrderBook
+from trading.core.orders import AccountId, CancelReason, Instrument, OrderId, Phase, RejectReason, Side, Symbol
+from trading.core.venue import Order, Stage, Venue
 
 Balances: TypeAlias = Iterator[tuple[AccountId, str, int, int]]
-
-_IOC, _CLIENT = TimeInForce.IOC, CancelReason.CLIENT
-
-
-class OpenOrder(NamedTuple):
-    """A resting order: what was accepted, and its price and its unfilled shares."""
-
-    accepted: OrderAccepted
-    price_micros: int
-    leaves: int
-
-
-class Market:
-    """One listed instrument: its rules, its book, and how many commands have changed it."""
-
-    __slots__ = ("book", "sequence", "symbol", "tick_micros")
-
-    def __init__(self, symbol: Symbol, tick_micros: int) -> None:
-        self.symbol = symbol
-        self.tick_micros = tick_micros
-        self.book = OrderBook()
-        self.sequence = 0
 
 
 class Exchange:
     """The whole state of trading. ``apply`` is its only way to change, and decides from the state and command alone."""
 
-    def __init__(self) -> None:
-        self.sequence = 0
-        self.last_order_id = OrderId(0)
-        self.last_trade_id = TradeId(0)
-        self._ledger = Ledger()
-        self._markets: dict[Symbol, Market] = {}
-        self._resting: dict[OrderId, OrderAccepted] = {}
-        self._client_order_ids = ClientOrderIds()
+    def __init__(self, venue: Venue | None = None) -> None:
+        self.venue = Venue() if venue is None else venue
 
     def apply(self, command: Command) -> Outcome:
         """Executes the command wholly, or refuses it and changes nothing.
 
         Takes any values of the right types. Raises InvariantError only when the exchange itself is broken.
         """
+        venue = self.venue
+        at_ns = command[0]
+        if at_ns < venue.now_ns:
+            message = f"the command is of {shown(at_ns)} ns, the last one was of {venue.now_ns}"
+            return Refused(RejectReason.CLOCK_WENT_BACKWARDS, message)
+        events: list[Event] = []
+        venue.events = events
+        before_ns, venue.now_ns = venue.now_ns, at_ns
         outcome = self._execute(command)
-        if isinstance(outcome, list):
-            self.sequence += 1
-        return outcome
+        if not events:
+            venue.now_ns = before_ns
+            assert outcome is not None
+            return outcome
+        if venue.follow_ups or venue.moved_stops:
+            matching.finish(venue)
+        venue.sequence += 1
+        return events
 
     # -- lookups -----------------------------------------------------------------------------------
 
+    @property
+    def sequence(self) -> int:
+        """How many commands were accepted."""
+        return self.venue.sequence
+
+    @property
+    def now_ns(self) -> int:
+        """When the last accepted command was stamped."""
+        return self.venue.now_ns
+
+    @property
+    def last_order_id(self) -> OrderId:
+        return self.venue.last_order_id
+
+    @property
+    def last_trade_id(self) -> int:
+        return self.venue.last_trade_id
+
     def symbols(self) -> list[Symbol]:
-        return sorted(self._markets)
+        return [Symbol(symbol) for symbol in sorted(self.venue.markets)]
 
     def account_ids(self) -> list[AccountId]:
-        return self._ledger.account_ids()
+        return sorted(self.venue.accounts)
+
+    # The lookups by symbol raise KeyError for one that is not listed.
+
+    def instrument(self, symbol: Symbol) -> Instrument:
+        return self.venue.markets[symbol].instrument
+
+    def phase(self, symbol: Symbol) -> Phase:
+        return self.venue.markets[symbol].phase
+
+    def mark_micros(self, symbol: Symbol) -> int:
+        """The last trade's price; the reference price while there was none."""
+        return self.venue.markets[symbol].mark_micros
 
     def symbol_sequence(self, symbol: Symbol) -> int:
-        """How many accepted commands concerned this market. Raises KeyError for a symbol that is not listed."""
-        return self._markets[symbol].sequence
-
-    def tick_micros(self, symbol: Symbol) -> int:
-        return self._markets[symbol].tick_micros
+        """How many accepted commands concerned this market."""
+        return self.venue.markets[symbol].sequence
 
     def book(self, symbol: Symbol) -> OrderBook:
-        """The live book, to be read only. Raises KeyError for a symbol that is not listed."""
-        return self._markets[symbol].book
+        """The live book, to be read only."""
+        return self.venue.markets[symbol].book
+
+    def reopenings(self) -> list[tuple[int, Symbol]]:
+        """(when, symbol) of every volatility halt that is to end by itself, soonest first."""
+        due = [(market.reopens_at_ns, market.instrument.symbol) for market in self.venue.markets.values()]
+        return sorted((at_ns, symbol) for at_ns, symbol in due if at_ns is not None)
 
     def balance(self, account_id: AccountId, asset: str) -> tuple[int, int]:
         """(available, reserved) of an asset; an account that does not exist holds nothing."""
-        return self._ledger.balance(account_id, asset)
+        account = self.venue.find_account(account_id)
+        held = None if account is None else account.balances.get(asset)
+        return (0, 0) if held is None else (held.available, held.reserved)
+
+    def cost(self, account_id: AccountId, asset: str) -> int:
+        """What the account's position took to come about, in micro-dollars; below zero for a short one."""
+        account = self.venue.find_account(account_id)
+        held = None if account is None else account.balances.get(asset)
+        return 0 if held is None else held.cost
 
     def balances(self) -> Balances:
         """(account, asset, available, reserved) of every balance that is not zero, sorted."""
-        return self._ledger.balances()
+        for account in self.venue.all_accounts():
+            for asset, held in sorted(account.balances.items()):
+                if held.available or held.reserved:
+                    yield account.account_id, asset, held.available, held.reserved
+
+    def buying_power(self, account_id: AccountId) -> int:
+        """In micro-dollars. Raises KeyError for an account that is not open."""
+        return funds.buying_power(self.venue, self.venue.accounts[account_id])
 
     def issued(self, asset: str) -> int:
-        """How much of an asset was ever deposited: always the sum of all balances."""
-        return self._ledger.issued(asset)
+        """How much of an asset came in and has not left again: always the sum of all balances."""
+        return self.venue.ledger.issued.get(asset, 0)
 
-    def open_order(self, order_id: OrderId) -> OpenOrder | None:
-        """The order as it is now; None when it is closed or never was."""
-        accepted = self._resting.get(order_id)
-        if accepted is None:
-            return None
-        own, _ = self._markets[accepted.symbol].book.sides[accepted.side]
-        price_micros = _limit_of(accepted)
-        return OpenOrder(accepted, price_micros, own.leaves(order_id, price_micros))
+    def open_order(self, account_id: AccountId, order_id: OrderId) -> Order | None:
+        """The order as it is now, to be read only; None when it is not open in this account."""
+        account = self.venue.accounts.get(account_id)
+        return None if account is None else account.orders.get(order_id)
 
-    def open_orders(self, symbol: Symbol, side: Side) -> Iterator[OpenOrder]:
+    def open_orders(self, symbol: Symbol, side: Side) -> Iterator[Order]:
         """The resting orders of one side, best price first, oldest first."""
-        for order_id, price_micros, leaves in self._markets[symbol].book.queue(side):
-            yield OpenOrder(self._resting[order_id], price_micros, leaves)
+        market = self.venue.markets[symbol]
+        for place, _, _ in market.book.queue(side):
+            yield market.resting[place]
+
+    def open_symbols(self, account_id: AccountId) -> list[Symbol]:
+        """Where an account (0: anybody) has open orders."""
+        accounts = self.venue.accounts
+        concerned = accounts.values() if account_id == EVERYBODY else [accounts[account_id]]
+        return sorted({order.accepted.symbol for account in concerned for order in account.orders.values()})
 
     def known_order(self, account_id: AccountId, client_order_id: str) -> OrderId | None:
-        """The order that was accepted under this client_order_id, open or closed."""
-        return self._client_order_ids.find(account_id, client_order_id)
+        """The order that was accepted under this client_order_id not too long ago, open or closed."""
+        return self.venue.client_order_ids.find(account_id, client_order_id)
 
     # -- commands ----------------------------------------------------------------------------------
 
-    def _execute(self, command: Command) -> Outcome:
+    def _execute(self, command: Command) -> Outcome | None:
+        venue = self.venue
         match command:
             case PlaceOrder():
-                return self._place(command)
+                return placing.place(venue, command)
             case CancelOrder():
-                return self._cancel(command)
-            case Deposit():
-                return self._deposit(command)
-            case OpenAccount():
-                return self._open_account(command)
-            case ListInstrument():
-                return self._list(command)
-            case CloseSession():
-                return self._close_session(command)
+                return _cancel(venue, command)
+            case ReplaceOrder():
+                return replacing.replace(venue, command)
+            case CancelAll():
+                return _cancel_all(venue, command)
+            case ChangePhase():
+                return days.change_phase(venue, command)
             case _:
-                assert_never(command)
+                return _administer(venue, command)
 
-    def _list(self, command: ListInstrument) -> Outcome:
-        if refusal := risk.check_instrument(command):
-            return refusal
-        listed = self._markets.get(command.symbol)
-        if listed is not None:
-            message = f"{command.symbol} is listed, with tick {listed.tick_micros}"
-            return Refused(RejectReason.ALREADY_EXISTS, message)
-        self._markets[command.symbol] = Market(command.symbol, command.tick_micros)
-        return [InstrumentListed(command.symbol, command.tick_micros)]
 
-    def _open_account(self, command: OpenAccount) -> Outcome:
-        if refusal := risk.check_account_id(command.account_id):
-            return refusal
-        if self._ledger.has(command.account_id):
-            return Refused(RejectReason.ALREADY_EXISTS, f"account {command.account_id} is open")
-        self._ledger.open(command.account_id)
-        self._client_order_ids.open(command.account_id)
-        return [AccountOpened(command.account_id)]
+_Administrative: TypeAlias = (
+    Deposit
+    | Withdraw
+    | Transfer
+    | OpenAccount
+    | ChangeAccount
+    | SetKillSwitch
+    | SetFees
+    | ListInstrument
+    | ChangeInstrument
+)
 
-    def _deposit(self, command: Deposit) -> Outcome:
-        if not self._ledger.has(command.account_id):
-            return _unknown_account(command.account_id)
-        if command.asset != CASH and command.asset not in self._markets:
-            return _unknown_symbol(command.asset)
-        if refusal := risk.check_deposit(command, self._ledger):
-            return refusal
-        return [self._ledger.deposit(command.account_id, command.asset, command.amount)]
 
-    def _place(self, command: PlaceOrder) -> Outcome:
-        if not self._ledger.has(command.account_id):
-            return _unknown_account(command.account_id)
-        if answer := self._client_order_ids.answer(command):
-            return answer
-        market = self._markets.get(command.symbol)
-        if market is None:
-            return _unknown_symbol(command.symbol)
-        if refusal := risk.check_terms(command, market.tick_micros):
-            return refusal
-        needed = risk.reservation(command, market.book)
-        if isinstance(needed, Refused):
-            return needed
-        asset = CASH if command.side is BUY else command.symbol
-        if refusal := risk.check_funds(command, needed, self._ledger.available(command.account_id, asset)):
-            return refusal
-        return self._accept(command, market, self._ledger.reserve(command.account_id, asset, needed))
+def _administer(venue: Venue, command: _Administrative) -> Refused | None:
+    match command:
+        case Deposit():
+            return administration.deposit(venue, command)
+        case Withdraw():
+            return administration.withdraw(venue, command)
+        case Transfer():
+            return administration.transfer(venue, command)
+        case OpenAccount():
+            return administration.open_account(venue, command)
+        case ChangeAccount():
+            return administration.change_account(venue, command)
+        case SetKillSwitch():
+            return administration.set_kill_switch(venue, command)
+        case SetFees():
+            return administration.set_fees(venue, command)
+        case ListInstrument():
+            return administration.list_instrument(venue, command)
+        case ChangeInstrument():
+            return administration.change_instrument(venue, command)
+        case _:
+            assert_never(command)
 
-    def _cancel(self, command: CancelOrder) -> Outcome:
-        if not self._ledger.has(command.account_id):
-            return _unknown_account(command.account_id)
-        order = self._resting.get(command.order_id)
-        if order is None and 0 < command.order_id <= self.last_order_id:
-            return Refused(RejectReason.NOT_CANCELABLE, f"order {command.order_id} is closed")
-        if order is None or order.account_id != command.account_id:
-            message = f"account {command.account_id} has no order {risk.shown(command.order_id)}"
-            return Refused(RejectReason.UNKNOWN_ORDER, message)
-        market = self._markets[order.symbol]
-        market.sequence += 1
-        events: list[Event] = []
-        self._withdraw(order, market.book, _CLIENT, events)
-        return events
 
-    def _close_session(self, command: CloseSession) -> Outcome:
-        market = self._markets.get(command.symbol)
-        if market is None:
-            return _unknown_symbol(command.symbol)
-        market.sequence += 1
-        events: list[Event] = [SessionClosed(command.symbol)]
-        for order in self._day_orders(market.book):
-            self._withdraw(order, market.book, CancelReason.SESSION_CLOSED, events)
-        return events
+def _cancel(venue: Venue, command: CancelOrder) -> Refused | None:
+    account = venue.accounts.get(command.account_id)
+    if account is None:
+        return placing.unknown_account(command.account_id)
+    order = account.orders.get(command.order_id)
+    if order is None:
+        if 0 < command.order_id <= venue.last_order_id:
+            message = f"order {command.order_id} is not open in account {command.account_id}"
+            return Refused(RejectReason.NOT_CANCELABLE, message)
+        message = f"account {command.account_id} has no order {shown(command.order_id)}"
+        return Refused(RejectReason.UNKNOWN_ORDER, message)
+    order.market.sequence += 1
+    lifecycle.cancel(venue, order, CancelReason.CLIENT)
+    return None
 
-    # -- the life of an order ----------------------------------------------------------------------
 
-    def _accept(self, command: PlaceOrder, market: Market, reserved: LedgerPosted) -> list[Event]:
-        order_id = self.last_order_id = OrderId(self.last_order_id + 1)
-        self._client_order_ids.remember(command, order_id)
-        market.sequence += 1
-        accepted = OrderAccepted(order_id, *command[1:])
-        events: list[Event] = [accepted, reserved]
-        leaves = accepted.quantity
-        own, opposite = market.book.sides[accepted.side]
-        for fill in opposite.take(leaves, accepted.limit_price_micros):
-            leaves -= fill[2]
-            self._trade(accepted, fill, leaves, events)
-        if leaves:
-            self._dispose(accepted, leaves, own, events)
-        return events
-
-    def _trade(self, taker: OrderAccepted, fill: Fill, leaves: int, events: list[Event]) -> None:
-        """Books one fill: the trade, both sides of its settlement, and what the buyer did not have to spend."""
-        maker_id, price_micros, quantity, maker_leaves = fill
-        maker = self._resting[maker_id] if maker_leaves else self._resting.pop(maker_id)
-        trade_id = self.last_trade_id = TradeId(self.last_trade_id + 1)
-        taker_id, taker_account_id, _, symbol, side, _, _, _, limit_micros = taker
-        maker_account_id = maker.account_id
-        both = (maker_id, maker_account_id, maker_leaves, taker_id, taker_account_id, leaves)
-        events.append(Traded(trade_id, symbol, price_micros, quantity, side, *both))
-        pay = self._ledger.pay
-        if side is SELL:
-            events.append(pay(maker_account_id, taker_account_id, CASH, quantity * price_micros))
-            events.append(pay(taker_account_id, maker_account_id, symbol, quantity))
-            return
-        events.append(pay(taker_account_id, maker_account_id, CASH, quantity * price_micros))
-        events.append(pay(maker_account_id, taker_account_id, symbol, quantity))
-        if limit_micros is not None and limit_micros > price_micros:
-            saved_micros = quantity * (limit_micros - price_micros)
-            events.append(self._ledger.release(taker_account_id, CASH, saved_micros))
-
-    def _dispose(self, order: OrderAccepted, leaves: int, own: BookSide, events: list[Event]) -> None:
-        """Lets the unfilled part of an order rest, or withdraws it where the order may not wait."""
-        price_micros = order.limit_price_micros
-        if price_micros is None or order.time_in_force is _IOC:
-            self._canceled(order, None, leaves, CancelReason.UNFILLED, events)
-            return
-        order_id = order.order_id
-        own.add(order_id, price_micros, leaves)
-        self._resting[order_id] = order
-        events.append(OrderRested(order_id, order.symbol, order.side, price_micros, leaves))
-
-    def _withdraw(self, order: OrderAccepted, book: OrderBook, reason: CancelReason, events: list[Event]) -> None:
-        price_micros = _limit_of(order)
-        own, _ = book.sides[order.side]
-        leaves = own.remove(order.order_id, price_micros)
-        del self._resting[order.order_id]
-        self._canceled(order, price_micros, leaves, reason, events)
-
-    def _canceled(
-        self, order: OrderAccepted, rested_micros: int | None, leaves: int, reason: CancelReason, events: list[Event]
-    ) -> None:
-        order_id, account_id, _, symbol, side, _, _, _, limit_micros = order
-        events.append(OrderCanceled(order_id, account_id, symbol, side, rested_micros, leaves, reason))
-        if side is SELL:
-            events.append(self._ledger.release(account_id, symbol, leaves))
-        elif limit_micros is not None:  # a market buy reserved only what it has spent
-            events.append(self._ledger.release(account_id, CASH, leaves * limit_micros))
-
-    def _day_orders(self, book: OrderBook) -> list[OrderAccepted]:
-        """In the order of their ids."""
-        order_ids = sorted(order_id for side in Side for order_id, _, _ in book.queue(side))
-        orders = (self._resting[order_id] for order_id in order_ids)
-        return [order for order in orders if order.time_in_force is TimeInForce.DAY]
+def _cancel_all(venue: Venue, command: CancelAll) -> Refused | None:
+    account_id = command.account_id
+    account = venue.accounts.get(account_id)
+    if account is None and account_id != EVERYBODY:
+        return placing.unknown_account(account_id)
+    market = venue.markets.get(command.symbol)
+    if market is None:
+        return funds.unknown_symbol(command.symbol)
+    open_orders = venue.open_orders() if account is None else account.orders.values()
+    orders = sorted((order for order in open_orders if order.market is market), key=lambda order: order.order_id)
+    if not orders:
+        message = f"account {account_id} has no open order in {command.symbol}"
+        return Refused(RejectReason.NOT_CANCELABLE, message)
+    killed = venue.killed or (account is not None and account.killed)
+    market.sequence += 1
+    for order in orders:
+        if order.stage is not Stage.CLOSED:
+            lifecycle.cancel(venue, order, CancelReason.KILL_SWITCH if killed else CancelReason.CLIENT)
+    return None
 
 
 def symbol_of(events: list[Event]) -> Symbol | None:
-    """The market an accepted command concerned, from its events; None for listings, accounts and deposits."""
+    """The market an accepted command concerned, from its events; None for listings, accounts, fees and transfers."""
     match events[0]:
-        case OrderAccepted(symbol=symbol) | OrderCanceled(symbol=symbol) | SessionClosed(symbol=symbol):
+        case OrderAccepted(symbol=symbol) | OrderCanceled(symbol=symbol) | OrderReplaced(symbol=symbol):
+            return symbol
+        case PhaseChanged(symbol=symbol) | Uncrossed(symbol=symbol):
             return symbol
         case _:
             return None
-
-
-def _limit_of(order: OrderAccepted) -> int:
-    if order.limit_price_micros is None:
-        raise InvariantError(f"order {order.order_id} rests without a limit price")
-    return order.limit_price_micros
-
-
-def _unknown_account(account_id: AccountId) -> Refused:
-    return Refused(RejectReason.UNKNOWN_ACCOUNT, f"account {risk.shown(account_id)} is not open")
-
-
-def _unknown_symbol(symbol: str) -> Refused:
-    return Refused(RejectReason.UNKNOWN_SYMBOL, f"symbol {risk.shown(symbol)} is not listed")

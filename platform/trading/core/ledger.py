@@ -1,106 +1,99 @@
 """The double-entry ledger: who holds how much of which asset, free or reserved for open orders.
 
 Every movement takes from one bucket what it gives to another, so what is held always equals what came in from
-outside. The outside itself (account 0) has no balance here: it is minus the sum of everybody's.
+outside. The outside itself (account 0) has no balance here: it is minus the sum of everybody's. A margin account owes
+what its available balance is below zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from trading.core.errors import InvariantError
 from trading.core.events import OUTSIDE, Bucket, LedgerPosted
-from trading.core.orders import AccountId
+from trading.core.orders import MICROS_PER_SHARE, PPB, AccountId
 
 MAX_ISSUED = 9 * 10**18  # of one asset, over all accounts: keeps every balance inside PostgreSQL's bigint
 
 # A NamedTuple's own constructor is Python code and takes twice as long; postings are half of all events.
-_posted: Callable[[tuple[AccountId, Bucket, AccountId, Bucket, str, int]], LedgerPosted]
-_posted = partial(tuple.__new__, LedgerPosted)
+posted: Callable[[tuple[AccountId, Bucket, AccountId, Bucket, str, int]], LedgerPosted]
+posted = partial(tuple.__new__, LedgerPosted)
 
-_AVAILABLE, _RESERVED = Bucket.AVAILABLE, Bucket.RESERVED
+AVAILABLE: Final = Bucket.AVAILABLE
+RESERVED: Final = Bucket.RESERVED
 
 
 class Balance:
-    __slots__ = ("available", "reserved")
+    """``buying`` counts the shares of covered open buy orders, ``cost`` the money the position took to come about."""
+
+    __slots__ = ("available", "buying", "cost", "reserved")
 
     def __init__(self) -> None:
         self.available = 0
         self.reserved = 0
+        self.buying = 0
+        self.cost = 0
+
+    def bought(self, quantity: int, value: int) -> None:
+        """Accounts for the cost of a purchase; to be called before the shares arrive."""
+        total = self.available + self.reserved
+        if total < 0:
+            covered = min(quantity, -total)
+            self.cost += -self.cost * covered // -total
+            value = value * (quantity - covered) // quantity
+        self.cost += value
+
+    def sold(self, quantity: int, value: int) -> None:
+        """The same for a sale; to be called before the shares leave."""
+        total = self.available + self.reserved
+        if total > 0:
+            closed = min(quantity, total)
+            self.cost -= self.cost * closed // total
+            value = value * (quantity - closed) // quantity
+        self.cost -= value
 
 
 class Ledger:
-    """Balances by account and asset. Amounts are positive; a movement that is not covered is a broken invariant."""
+    """Movements between balances, and what was ever brought in. Amounts are positive."""
 
     def __init__(self) -> None:
-        self._accounts: dict[AccountId, dict[str, Balance]] = {}
-        self._issued: dict[str, int] = {}
+        self.issued: dict[str, int] = {}
 
-    def open(self, account_id: AccountId) -> None:
-        self._accounts[account_id] = {}
-
-    def has(self, account_id: AccountId) -> bool:
-        return account_id in self._accounts
-
-    def account_ids(self) -> list[AccountId]:
-        return sorted(self._accounts)
-
-    def issued(self, asset: str) -> int:
-        """How much of the asset came in from outside: at any moment the sum of all balances."""
-        return self._issued.get(asset, 0)
-
-    def available(self, account_id: AccountId, asset: str) -> int:
-        balance = self._accounts[account_id].get(asset)
-        return 0 if balance is None else balance.available
-
-    def balances(self) -> Iterator[tuple[AccountId, str, int, int]]:
-        """(account, asset, available, reserved) of every balance that is not zero, sorted."""
-        for account_id, assets in sorted(self._accounts.items()):
-            for asset, balance in sorted(assets.items()):
-                if balance.available or balance.reserved:
-                    yield account_id, asset, balance.available, balance.reserved
-
-    def balance(self, account_id: AccountId, asset: str) -> tuple[int, int]:
-        """(available, reserved); an account that does not exist holds nothing."""
-        balance = self._accounts.get(account_id, {}).get(asset)
-        return (0, 0) if balance is None else (balance.available, balance.reserved)
-
-    def deposit(self, account_id: AccountId, asset: str, amount: int) -> LedgerPosted:
-        self._held(account_id, asset).available += amount
-        self._issued[asset] = self.issued(asset) + amount
-        return _posted((OUTSIDE, _AVAILABLE, account_id, _AVAILABLE, asset, amount))
-
-    def reserve(self, account_id: AccountId, asset: str, amount: int) -> LedgerPosted:
-        """Sets aside what an order may need."""
-        balance = self._accounts[account_id][asset]
-        if not 0 < amount <= balance.available:
-            raise InvariantError(f"account {account_id} cannot reserve {amount} {asset} of {balance.available}")
-        balance.available -= amount
-        balance.reserved += amount
-        return _posted((account_id, _AVAILABLE, account_id, _RESERVED, asset, amount))
-
-    def release(self, account_id: AccountId, asset: str, amount: int) -> LedgerPosted:
-        """Gives back what an order no longer needs."""
-        balance = self._accounts[account_id][asset]
-        if not 0 < amount <= balance.reserved:
-            raise InvariantError(f"account {account_id} cannot release {amount} {asset} of {balance.reserved}")
-        balance.reserved -= amount
+    def bring_in(self, account_id: AccountId, balance: Balance, asset: str, amount: int) -> LedgerPosted:
         balance.available += amount
-        return _posted((account_id, _RESERVED, account_id, _AVAILABLE, asset, amount))
+        self.issued[asset] = self.issued.get(asset, 0) + amount
+        return posted((OUTSIDE, AVAILABLE, account_id, AVAILABLE, asset, amount))
 
-    def pay(self, payer_id: AccountId, payee_id: AccountId, asset: str, amount: int) -> LedgerPosted:
-        """Settles one side of a trade: from what the payer had reserved to what the payee has free."""
-        balance = self._accounts[payer_id][asset]
-        if not 0 < amount <= balance.reserved:
-            raise InvariantError(f"account {payer_id} cannot pay {amount} {asset} of {balance.reserved} reserved")
-        balance.reserved -= amount
-        self._held(payee_id, asset).available += amount
-        return _posted((payer_id, _RESERVED, payee_id, _AVAILABLE, asset, amount))
+    def take_out(self, account_id: AccountId, balance: Balance, asset: str, amount: int) -> LedgerPosted:
+        balance.available -= amount
+        self.issued[asset] -= amount
+        return posted((account_id, AVAILABLE, OUTSIDE, AVAILABLE, asset, amount))
 
-    def _held(self, account_id: AccountId, asset: str) -> Balance:
-        assets = self._accounts[account_id]
-        balance = assets.get(asset)
-        if balance is None:
-            balance = assets[asset] = Balance()
-        return balance
+
+def reserve(account_id: AccountId, balance: Balance, asset: str, amount: int) -> LedgerPosted:
+    """Sets aside what an order may need; whether the account may was decided before."""
+    balance.available -= amount
+    balance.reserved += amount
+    return posted((account_id, AVAILABLE, account_id, RESERVED, asset, amount))
+
+
+def release(account_id: AccountId, balance: Balance, asset: str, amount: int) -> LedgerPosted:
+    """Gives back what an order no longer needs. Raises InvariantError for more than is reserved."""
+    if not 0 < amount <= balance.reserved:
+        raise InvariantError(f"account {account_id} cannot release {amount} {asset} of {balance.reserved}")
+    balance.reserved -= amount
+    balance.available += amount
+    return posted((account_id, RESERVED, account_id, AVAILABLE, asset, amount))
+
+
+def value_up(quantity: int, price_micros: int) -> int:
+    """What a quantity is worth, rounded up to the micro-dollar."""
+    return -(-quantity * price_micros // MICROS_PER_SHARE)
+
+
+def need(quantity: int, price_micros: int, fee_ppb: int) -> int:
+    """The most that buying ``quantity`` at ``price_micros`` or better may cost, the fee included, in micro-dollars."""
+    value = -(-quantity * price_micros // MICROS_PER_SHARE)
+    return value - (-value * fee_ppb // PPB) if fee_ppb else value
