@@ -7,9 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 
-from trading.core.events import AccountOpened, Event, InstrumentListed, LedgerPosted, Traded
-from trading.core.orders import OrderStatus, OrderType, Side, TimeInForce
+from trading.core.events import (
+    AccountChanged,
+    AccountOpened,
+    Event,
+    InstrumentChanged,
+    InstrumentListed,
+    KillSwitchSet,
+    LedgerPosted,
+    PhaseChanged,
+    Traded,
+)
+from trading.core.orders import BUY, SELL, OrderStatus, OrderType, Phase, Side, SpecialTerms, TimeInForce
 from trading.infra import tables
 from trading.infra.database import DatabaseError, within
 from trading.wire.journal import JournalRecord, decode_command, decode_events, encode_command, encode_events
@@ -38,9 +49,12 @@ class Batch:
     orders: dict[int, OrderView] = field(default_factory=dict)
     fills: list[tuple[Any, ...]] = field(default_factory=list)
     ledger: list[tuple[Any, ...]] = field(default_factory=list)
-    balances: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
-    instruments: list[tuple[str, int]] = field(default_factory=list)
-    accounts: list[tuple[int]] = field(default_factory=list)
+    balances: dict[tuple[int, str], tuple[int, int, int]] = field(default_factory=dict)  # available, reserved, cost
+    instruments: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    phases: dict[str, tuple[Phase, int]] = field(default_factory=dict)  # with the reference price
+    last_prices: dict[str, int] = field(default_factory=dict)
+    accounts: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    kill_switches: dict[int, bool] = field(default_factory=dict)
 
     def add(self, record: JournalRecord) -> tuple[bytes, bytes]:
         """Adds the record's own row and those of its events; returns its encoded command and events."""
@@ -61,21 +75,37 @@ class Batch:
                 self.ledger.append((record.sequence, line, *event))
             case Traded():
                 self.fills.extend(_fill_rows(event, record))
-            case InstrumentListed():
-                self.instruments.append((event.symbol, event.tick_micros))
-            case AccountOpened():
-                self.accounts.append((event.account_id,))
+                self.last_prices[event.symbol] = event.price_micros
+            case PhaseChanged():
+                self.phases[event.symbol] = event.phase, event.reference_price_micros
+            case InstrumentListed(instrument):
+                self.instruments[instrument.symbol] = instrument
+                self.phases[instrument.symbol] = Phase.CLOSED, instrument.reference_price_micros
+            case InstrumentChanged(instrument):
+                self.instruments[instrument.symbol] = instrument
+            case AccountOpened(account_id, terms) | AccountChanged(account_id, terms):
+                self.accounts[account_id] = (account_id, *terms[:-1], *terms.limits)
+            case KillSwitchSet(account_id, engaged):
+                self.kill_switches[account_id] = engaged
             case _:
                 pass
 
+    def markets(self) -> list[tuple[Any, ...]]:
+        """What changed of each market: phase and reference price, or the last price, or both."""
+        symbols = self.phases.keys() | self.last_prices.keys()
+        return [
+            (symbol, *self.phases.get(symbol, (None, None)), self.last_prices.get(symbol)) for symbol in sorted(symbols)
+        ]
+
 
 def _fill_rows(trade: Traded, record: JournalRecord) -> list[tuple[Any, ...]]:
-    maker_side = Side.SELL if trade.taker_side is Side.BUY else Side.BUY
+    maker_side = SELL if trade.taker_side is BUY else BUY
+    maker, taker = ("auction", "auction") if trade.auction else ("maker", "taker")
     rest = (trade.symbol, trade.price_micros, trade.quantity)
     when = (record.sequence, record.at_ns)
     return [
-        (trade.trade_id, maker_side, trade.maker_order_id, trade.maker_account_id, *rest, "maker", *when),
-        (trade.trade_id, trade.taker_side, trade.taker_order_id, trade.taker_account_id, *rest, "taker", *when),
+        (trade.trade_id, maker_side, trade.maker_order_id, trade.maker_account_id, *rest, maker, *when),
+        (trade.trade_id, trade.taker_side, trade.taker_order_id, trade.taker_account_id, *rest, taker, *when),
     ]
 
 
@@ -84,14 +114,30 @@ _COLUMNS: Final[dict[str, dict[str, str]]] = {
     table.name: {column.name: column.type.compile() for column in table.columns}
     for table in (
         *(tables.journal, tables.orders, tables.fills, tables.ledger),
-        *(tables.balances, tables.instruments, tables.accounts),
+        *(tables.balances, tables.instruments, tables.markets, tables.accounts, tables.kill_switches),
     )
 }
 
+
+def _update(key: str, columns: Iterable[str]) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key.split(", "))
+    return f"({key}) DO UPDATE SET {changes}"
+
+
+_ORDER_CHANGES: Final = (
+    *("status", "filled_quantity", "filled_value_micros", "reduced_quantity", "stop_price_micros"),
+    *("high_water_mark_micros", "price_micros", "place", "replaced_by", "updated_at_ns"),
+)
+_MARKET_CHANGES: Final = ", ".join(
+    f"{name} = coalesce(excluded.{name}, markets.{name})" for name in _COLUMNS["markets"] if name != "symbol"
+)
 _CHANGES: Final = {
-    "orders": "(order_id) DO UPDATE SET status = excluded.status, filled_quantity = excluded.filled_quantity,"
-    " filled_value_micros = excluded.filled_value_micros, updated_at_ns = excluded.updated_at_ns",
-    "balances": "(account_id, asset) DO UPDATE SET available = excluded.available, reserved = excluded.reserved",
+    "orders": _update("order_id", _ORDER_CHANGES),
+    "balances": _update("account_id, asset", ("available", "reserved", "cost_micros")),
+    "instruments": _update("symbol", _COLUMNS["instruments"]),
+    "markets": f"(symbol) DO UPDATE SET {_MARKET_CHANGES}",
+    "accounts": _update("account_id", _COLUMNS["accounts"]),
+    "kill_switches": _update("account_id", ("engaged",)),
 }
 
 
@@ -118,23 +164,34 @@ def _columns(table: str, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]
 
 
 def order_row(order: OrderView) -> tuple[Any, ...]:
+    """The row of ``orders``; a leg's empty client_order_id is stored as none, for it is nobody's key."""
+    special = None if order.special is None else _encode_special(order.special).decode()
     return (
-        *(order.order_id, order.account_id, order.client_order_id, order.symbol, order.side, order.order_type),
-        *(order.time_in_force, order.quantity, order.limit_price_micros, order.status, order.filled_quantity),
-        *(order.filled_value_micros, order.submitted_at_ns, order.updated_at_ns, order.sequence),
+        *(order.order_id, order.account_id, order.client_order_id or None, order.symbol, order.side),
+        *(order.order_type, order.time_in_force, order.quantity, order.limit_price_micros, special),
+        *(order.parent_id, order.replaces, order.status, order.filled_quantity, order.filled_value_micros),
+        *(order.reduced_quantity, order.stop_price_micros, order.high_water_mark_micros, order.price_micros),
+        *(order.place, order.replaced_by, order.submitted_at_ns, order.updated_at_ns, order.sequence),
     )
 
 
 def order_of(row: asyncpg.Record) -> OrderView:
     """An OrderView from a row of ``orders``."""
     values = {name: row[name] for name in _COLUMNS["orders"]}
+    special = values["special"]
     values |= {
+        "client_order_id": values["client_order_id"] or "",
         "side": Side(values["side"]),
         "order_type": OrderType(values["order_type"]),
         "time_in_force": TimeInForce(values["time_in_force"]),
+        "special": None if special is None else _decode_special(special),
         "status": OrderStatus(values["status"]),
     }
     return OrderView(**values)
+
+
+_encode_special: Final = msgspec.json.Encoder().encode
+_decode_special: Final = msgspec.json.Decoder(SpecialTerms).decode
 
 
 class JournalWriter:
@@ -158,8 +215,10 @@ class JournalWriter:
             *_columns("fills", batch.fills),
             *_columns("ledger", batch.ledger),
             *_columns("balances", [(*key, *balance) for key, balance in batch.balances.items()]),
-            *_columns("instruments", batch.instruments),
-            *_columns("accounts", batch.accounts),
+            *_columns("instruments", list(batch.instruments.values())),
+            *_columns("markets", batch.markets()),
+            *_columns("accounts", list(batch.accounts.values())),
+            *_columns("kill_switches", list(batch.kill_switches.items())),
         )
         try:
             held = await within(

@@ -6,6 +6,7 @@ from sqlalchemy import (
     JSON,
     TIMESTAMP,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
@@ -57,21 +58,31 @@ journal = Table(
 )
 Index("ix_journal_symbol_symbol_sequence", journal.c.symbol, journal.c.symbol_sequence, unique=True)
 
+# Quantities are micro-shares, prices and values micro-dollars. A leg has no client_order_id of its own.
 orders = Table(
     "orders",
     metadata,
     Column("order_id", BigInteger, primary_key=True, autoincrement=False),
     Column("account_id", BigInteger, nullable=False),
-    Column("client_order_id", Text, nullable=False),
+    Column("client_order_id", Text),
     Column("symbol", Text, nullable=False),
     Column("side", Text, nullable=False),
     Column("order_type", Text, nullable=False),
     Column("time_in_force", Text, nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("limit_price_micros", BigInteger),
+    Column("special", JSON),  # the journal's array; null for plain orders
+    Column("parent_id", BigInteger),
+    Column("replaces", BigInteger),
     Column("status", Text, nullable=False),
     Column("filled_quantity", BigInteger, nullable=False),
     Column("filled_value_micros", BigInteger, nullable=False),
+    Column("reduced_quantity", BigInteger, nullable=False),
+    Column("stop_price_micros", BigInteger),
+    Column("high_water_mark_micros", BigInteger),
+    Column("price_micros", BigInteger),  # where it rests in the book
+    Column("place", BigInteger),
+    Column("replaced_by", BigInteger),
     Column("submitted_at_ns", BigInteger, nullable=False),
     Column("updated_at_ns", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
@@ -81,9 +92,10 @@ Index(
     "ix_orders_open",
     orders.c.account_id,
     orders.c.order_id,
-    postgresql_where=orders.c.status.in_(["new", "partially_filled"]),
+    postgresql_where=orders.c.status.in_(["held", "new", "partially_filled"]),
 )
 Index("ix_orders_account_id", orders.c.account_id, orders.c.order_id)
+Index("ix_orders_parent_id", orders.c.parent_id, postgresql_where=orders.c.parent_id.is_not(None))
 
 # Two rows a trade, one per side.
 fills = Table(
@@ -96,14 +108,15 @@ fills = Table(
     Column("symbol", Text, nullable=False),
     Column("price_micros", BigInteger, nullable=False),
     Column("quantity", BigInteger, nullable=False),
-    Column("liquidity", Text, nullable=False),  # maker | taker
+    Column("liquidity", Text, nullable=False),  # maker | taker | auction
     Column("sequence", BigInteger, nullable=False),
     Column("at_ns", BigInteger, nullable=False),
 )
 Index("ix_fills_account_id", fills.c.account_id, fills.c.symbol)
 Index("ix_fills_symbol", fills.c.symbol, fills.c.trade_id)
 
-# One row a posting: the amount leaves the debit side and arrives at the credit side. Account 0 is the outside.
+# One row a posting: the amount leaves the debit side and arrives at the credit side. Account 0 is the outside, -1 gets
+# the fees, -2 what rounding them up left over.
 ledger = Table(
     "ledger",
     metadata,
@@ -113,30 +126,69 @@ ledger = Table(
     Column("debit_bucket", Text, nullable=False),  # available | reserved
     Column("credit_account_id", BigInteger, nullable=False),
     Column("credit_bucket", Text, nullable=False),
-    Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (shares)
+    Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (micro-shares)
     Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
 )
 
+# A margin account may have less than nothing available: it owes cash, or has sold shares short.
 balances = Table(
     "balances",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("asset", Text, primary_key=True),
-    Column("available", BigInteger, CheckConstraint("available >= 0", name="available"), nullable=False),
+    Column("available", BigInteger, nullable=False),
     Column("reserved", BigInteger, CheckConstraint("reserved >= 0", name="reserved"), nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),  # of a position; 0 for cash
 )
 
+# The terms as they are now; reference_price_micros is the listing's.
 instruments = Table(
     "instruments",
     metadata,
     Column("symbol", Text, primary_key=True),
     Column("tick_micros", BigInteger, nullable=False),
+    Column("sub_dollar_tick_micros", BigInteger, nullable=False),
+    Column("lot", BigInteger, nullable=False),
+    Column("reference_price_micros", BigInteger, nullable=False),
+    Column("collar_ppm", BigInteger, nullable=False),
+    Column("band_ppm", BigInteger, nullable=False),
+    Column("halt_ns", BigInteger, nullable=False),
+    Column("tradable", Boolean, nullable=False),
+    Column("shortable", Boolean, nullable=False),
+    Column("fractionable", Boolean, nullable=False),
+)
+
+# What moves, one row an instrument. A batch writes only what changed, hence the nulls; from the listing on phase and
+# reference price are there, from the first trade on the last price.
+markets = Table(
+    "markets",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("phase", Text),
+    Column("reference_price_micros", BigInteger),
+    Column("last_price_micros", BigInteger),
 )
 
 accounts = Table(
     "accounts",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("multiplier", Integer, nullable=False),
+    Column("self_trade", Text, nullable=False),
+    Column("blocked", Boolean, nullable=False),
+    Column("order_quantity_limit", BigInteger),
+    Column("order_value_limit_micros", BigInteger),
+    Column("open_orders_limit", BigInteger),
+    Column("orders_per_s_limit", BigInteger),
+    Column("position_limit", BigInteger),
+)
+
+# Account 0: everybody.
+kill_switches = Table(
+    "kill_switches",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("engaged", Boolean, nullable=False),
 )
 
 api_keys = Table(
