@@ -16,6 +16,7 @@ from trading.core.orders import (
 )
 
 MAX_SYMBOL_LENGTH = 16
+MAX_HALT_NS = 10**15
 
 
 def tick_at(instrument: Instrument, price_micros: int) -> int:
@@ -72,7 +73,7 @@ def check_instrument(instrument: Instrument) -> Refused | None:
         "lot": 0 < lot <= MAX_QUANTITY and not lot % MICROS_PER_SHARE,
         "collar_ppm": 0 < collar_ppm <= PPM,
         "band_ppm": 0 <= band_ppm <= PPM,
-        "halt_ns": 0 <= halt_ns < 2**63,
+        "halt_ns": 0 <= halt_ns <= MAX_HALT_NS,
     }
     wrong = [name for name, holds in valid.items() if not holds]
     if not wrong and not is_price(instrument, reference):

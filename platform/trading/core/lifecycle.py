@@ -55,17 +55,20 @@ def give_back(venue: Venue, order: Order, amount: int) -> None:
         venue.events.append(release(account.account_id, order.holding, order.accepted.symbol, amount))
 
 
-def reserve_at(venue: Venue, order: Order, reserve_micros: int) -> None:
-    """Changes the price at which a covered buy reserves."""
-    if order.side is not BUY or reserve_micros == order.reserve_micros:
+def cut_to(venue: Venue, order: Order, reserve_micros: int) -> None:
+    """Lowers the price at which a covered buy reserves."""
+    before = required(venue, order)
+    order.reserve_micros = reserve_micros
+    give_back(venue, order, before - required(venue, order))
+
+
+def cover_anew(venue: Venue, order: Order, reserve_micros: int) -> None:
+    """Makes the reservation of a covered order again, at another price."""
+    if order.side is BUY and need(order.leaves, reserve_micros, venue.reserve_ppb) != required(venue, order):
+        uncover(venue, order)
         order.reserve_micros = reserve_micros
-        return
-    before, order.reserve_micros = required(venue, order), reserve_micros
-    after, account = required(venue, order), order.account
-    if before > after:
-        venue.events.append(release(account.account_id, account.cash, CASH, before - after))
-    elif after > before:
-        venue.events.append(reserve(account.account_id, account.cash, CASH, after - before))
+        cover(venue, order)
+    order.reserve_micros = reserve_micros
 
 
 def leave(order: Order) -> int | None:

@@ -52,8 +52,9 @@ def enter(venue: Venue, order: Order) -> None:
 
 def rest(venue: Venue, order: Order) -> None:
     """Joins the end of the queue at its price."""
-    venue.last_place = place = venue.last_place + 1
-    own, _ = order.market.book.sides[order.side]
+    market = order.market
+    market.last_place = place = market.last_place + 1
+    own, _ = market.book.sides[order.side]
     own.add(place, order.price_micros, order.leaves)
     stand(venue, order, place)
 
@@ -229,7 +230,7 @@ def _trigger(venue: Venue, order: Order) -> None:
         lifecycle.unlink(order)
         lifecycle.cancel(venue, sibling, _GROUP)
     if order.covered:
-        lifecycle.reserve_at(venue, order, min(price_micros, order.reserve_micros))
+        lifecycle.cut_to(venue, order, min(price_micros, order.reserve_micros))
     else:
         order.reserve_micros = price_micros
         lifecycle.cover(venue, order)

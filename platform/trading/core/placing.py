@@ -120,7 +120,8 @@ def check_collar(order_type: OrderType, side: Side, limit_micros: int | None, ma
 def _check_market(command: PlaceOrder, market: Market) -> Refused | None:
     if refusal := check_collar(command.order_type, command.side, command.limit_price_micros, market):
         return refusal
-    if command.order_type is _MARKET and market.phase is _CONTINUOUS:
+    waits = command.time_in_force is TimeInForce.CLS
+    if command.order_type is _MARKET and market.phase is _CONTINUOUS and not waits:
         _, opposite = market.book.sides[command.side]
         if not opposite:
             message = f"nobody is there to trade {command.symbol} with: 0 shares offered"

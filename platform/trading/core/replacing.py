@@ -17,6 +17,7 @@ from trading.core.orders import (
     MAX_PRICE_MICROS,
     MAX_QUANTITY,
     PPM,
+    OrderClass,
     OrderId,
     OrderType,
     RejectReason,
@@ -98,11 +99,16 @@ def _change_problem(command: ReplaceOrder, order: Order) -> str | None:
         most = MAX_PRICE_MICROS if accepted.special is not None and accepted.special.trail_ppm is None else PPM - 1
         if not 0 < command.trail <= most:
             return f"trail {shown(command.trail)} is not within 1..{most}"
-    if command.quantity is not None and (order.sibling or order.legs or accepted.parent_id is not None):
+    if command.quantity is not None and _is_grouped(accepted):
         return f"order {command.order_id} belongs to a group, its quantity stays"
     if command.time_in_force is not None and command.time_in_force not in _LASTING:
         return f"a replacement is day or gtc, not {command.time_in_force}"
     return None
+
+
+def _is_grouped(accepted: OrderAccepted) -> bool:
+    special = accepted.special
+    return accepted.parent_id is not None or (special is not None and special.order_class is not OrderClass.SIMPLE)
 
 
 def _new_terms(command: ReplaceOrder, order: Order) -> _Terms:
@@ -241,7 +247,7 @@ def _swap(venue: Venue, command: ReplaceOrder, order: Order, new: _Terms) -> Out
         created.reserve_micros = pair_price_micros
         lifecycle.cover(venue, created)
     elif created.sibling is not None:
-        lifecycle.reserve_at(venue, created.sibling, pair_price_micros)
+        lifecycle.cover_anew(venue, created.sibling, pair_price_micros)
     if keeps_place:
         _rest_in_place(venue, order, created)
     else:
@@ -269,11 +275,8 @@ def _accepted(command: ReplaceOrder, order: Order, new: _Terms, order_id: OrderI
 
 def _take_over(order: Order, created: Order) -> None:
     """Everybody who depended on the old order depends on the new one."""
-    created.triggered, created.high_water_micros, created.grouped = (
-        order.triggered,
-        order.high_water_micros,
-        order.grouped,
-    )
+    created.triggered, created.high_water_micros = order.triggered, order.high_water_micros
+    created.grouped, created.reduced = order.grouped, order.reduced
     created.legs, created.sibling = order.legs, order.sibling
     for leg in order.legs:
         leg.parent = created

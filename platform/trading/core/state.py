@@ -40,7 +40,6 @@ class Head(NamedTuple):
     now_ns: int
     last_order_id: OrderId
     last_trade_id: TradeId
-    last_place: int
     killed: bool
     fees: FeeSchedule
     forgotten_client_order_ids: int
@@ -52,6 +51,7 @@ class InstrumentState(NamedTuple):
     symbol_sequence: int  # commands that concerned this market so far
     reference_price_micros: int
     last_price_micros: int | None
+    last_place: int
     reopens_at_ns: int | None
 
 
@@ -152,7 +152,6 @@ def head_of(venue: Venue) -> Head:
         venue.now_ns,
         venue.last_order_id,
         venue.last_trade_id,
-        venue.last_place,
         venue.killed,
         venue.fees,
         venue.client_order_ids.forgotten,
@@ -160,7 +159,7 @@ def head_of(venue: Venue) -> Head:
 
 
 def instrument_row(market: Market) -> InstrumentState:
-    prices = (market.reference_micros, market.last_micros)
+    prices = (market.reference_micros, market.last_micros, market.last_place)
     return InstrumentState(market.instrument, market.phase, market.sequence, *prices, market.reopens_at_ns)
 
 
@@ -212,7 +211,7 @@ def restore(state: State) -> Exchange:
     """An exchange that goes on exactly as the one whose state this is."""
     venue, head = Venue(), state.head
     venue.sequence, venue.now_ns, venue.killed = head.sequence, head.now_ns, head.killed
-    venue.last_order_id, venue.last_trade_id, venue.last_place = head[2:5]
+    venue.last_order_id, venue.last_trade_id = head.last_order_id, head.last_trade_id
     venue.set_fees(head.fees)
     for row in state.instruments:
         venue.markets[row.instrument.symbol] = _market_of(row)
@@ -234,6 +233,7 @@ def _market_of(row: InstrumentState) -> Market:
     market = Market(row.instrument)
     market.phase, market.sequence = row.phase, row.symbol_sequence
     market.last_micros, market.reopens_at_ns = row.last_price_micros, row.reopens_at_ns
+    market.last_place = row.last_place
     market.refer_to(row.reference_price_micros)
     return market
 

@@ -75,8 +75,9 @@ def _settle(
     buyer_cash, seller_cash = buyer.account.cash, seller.account.cash
     bought, sold = buyer.holding, seller.holding
     value, fraction = divmod(quantity * price_micros, MICROS_PER_SHARE)
-    sold.sold(quantity, value)
-    bought.bought(quantity, value)
+    if sold is not bought:  # else an auction let an account trade with itself: its position stays as it was
+        sold.sold(quantity, value)
+        bought.bought(quantity, value)
     if value:
         buyer_cash.reserved -= value
         seller_cash.available += value

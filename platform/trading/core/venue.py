@@ -76,6 +76,7 @@ class Market:
         "book",
         "instrument",
         "last_micros",
+        "last_place",
         "phase",
         "reference_micros",
         "reopens_at_ns",
@@ -95,6 +96,7 @@ class Market:
         self.last_micros: int | None = None
         self.reopens_at_ns: int | None = None
         self.sequence = 0
+        self.last_place = 0
         self.refer_to(instrument.reference_price_micros)
 
     @property
@@ -114,7 +116,8 @@ class Order:
     """An open order: what was accepted, and how it stands.
 
     ``price_micros`` is the worst price it may trade at, ``reserve_micros`` the price at which a buy reserves cash; the
-    order's reservation is exactly what its leaves need at that price, or nothing unless it is ``covered``.
+    order's reservation is exactly what its leaves need at that price, or nothing unless it is ``covered``. ``reduced`` is
+    what was taken away from it, and from those it replaced, without trading.
     """
 
     __slots__ = (
@@ -186,7 +189,6 @@ class Venue:
         self.now_ns = 0
         self.last_order_id = OrderId(0)
         self.last_trade_id = TradeId(0)
-        self.last_place = 0
         self.killed = False
         self.ledger = Ledger()
         self.accounts: dict[AccountId, Account] = {}
