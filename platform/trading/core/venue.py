@@ -116,8 +116,8 @@ class Order:
     """An open order: what was accepted, and how it stands.
 
     ``price_micros`` is the worst price it may trade at, ``reserve_micros`` the price at which a buy reserves cash; the
-    order's reservation is exactly what its leaves need at that price, or nothing unless it is ``covered``. ``reduced`` is
-    what was taken away from it, and from those it replaced, without trading.
+    order's reservation is exactly what its leaves need at that price, or nothing unless it is ``covered``. ``reduced``
+    is what was taken away from it, and from those it replaced, without trading.
     """
 
     __slots__ = (
