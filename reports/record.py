@@ -11,10 +11,10 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from reports.records import read_table
+from reports.records import RECORD_VERSION, read_table
 from reports.results import CheckResult, Verdict
 from reports.rows import Balance, Book, EngineState, FeedMessage, Fill, Happening, LedgerLine, Operation
-from trading.wire.journal import JournalRecord, decode_command, decode_events
+from trading.wire.journal import JournalFormatError, JournalRecord, decode_command, decode_events
 from trading.wire.orders import OrderView
 
 TABLES: Final = ("operations", "metrics", "feed", "journal", "orders", "fills", "ledger", "balances")
@@ -71,6 +71,8 @@ class Record:
             raise MissingPartError("run.json holds no JSON object")
         if lacking := sorted(_TOLD_OF_A_RUN - value.keys()):
             raise MissingPartError(f"run.json lacks {', '.join(lacking)}")
+        if (version := value.get("record_version", 1)) != RECORD_VERSION:
+            raise MissingPartError(f"run.json: the record is of version {version}, this build reads {RECORD_VERSION}")
         return value
 
     @cached_property
@@ -138,13 +140,15 @@ class Record:
         """In the table's order of sequence."""
         try:
             records = [_journal_record(row) for row in self.table("journal").to_pylist()]
-        except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        except (KeyError, TypeError, ValueError, JournalFormatError) as error:
             raise MissingPartError(f"journal cannot be read: {error}") from error
         return sorted(records, key=lambda record: record.sequence)
 
     @cached_property
     def orders(self) -> list[OrderView]:
-        return self._rows("orders", OrderView)
+        return self._convert(
+            [_order_values(row) for row in self.table("orders").to_pylist()], list[OrderView], "orders"
+        )
 
     @cached_property
     def fills(self) -> list[Fill]:
@@ -183,6 +187,16 @@ class Record:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             raise MissingPartError(f"{name} cannot be read: {error}") from error
+
+
+def _order_values(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of ``orders`` in the shape of an OrderView."""
+    special = row.get("special")
+    try:
+        decoded = None if special is None else json.loads(special)
+    except ValueError as error:
+        raise MissingPartError(f"orders holds special terms that are no JSON: {error}") from error
+    return {**row, "client_order_id": row.get("client_order_id") or "", "special": decoded}
 
 
 def _journal_record(row: dict[str, Any]) -> JournalRecord:

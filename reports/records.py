@@ -1,7 +1,7 @@
 """The record of a run: its files, their schemas, and how they are written so that a killed run stays readable.
 
 Everything a run proves is in its folder. Times are nanoseconds since the Unix epoch from this machine's
-clock, money and prices are micro-dollars, quantities are whole shares.
+clock, money and prices are micro-dollars, quantities are micro-shares; answers and feed messages are as they came.
 
 | file | one row or value per |
 |---|---|
@@ -15,9 +15,10 @@ clock, money and prices are micro-dollars, quantities are whole shares.
 | feed_books.json | books a feed subscriber had after the drain: {symbol: {"sequence", "bids", "asks"}} |
 | checks.json, verdict.json | result of a check; the judgement |
 
-Keys of run.json that judging reads: ``scenario``, ``seed``, ``started_ns``, ``command_line``, ``commit``, ``dirty``,
-``versions``, ``machine``, ``topology``, ``configuration``; ``objectives`` ([{"objective", "max", "scope"}], see
-reports.gate); ``scheduled_operations`` (how many the load's schedule holds, when known beforehand).
+Keys of run.json that judging reads: ``record_version``, ``scenario``, ``seed``, ``started_ns``, ``command_line``,
+``commit``, ``dirty``, ``versions``, ``machine``, ``topology``, ``configuration``;
+``objectives`` ([{"objective", "max", "scope"}], see reports.gate); ``scheduled_operations`` (how many the load's
+schedule holds, when known beforehand).
 
 Events judging reads: ``phase`` {"phase": prepare|warm_up|measure|heal|drain|check|report, "state": started|ended};
 ``fault`` {"fault_id", "kind", "target", "state": planned|injected|undone|failed, "permanent": bool,
@@ -37,7 +38,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2  # 1 counted whole shares
 
 
 class OutcomeKind(StrEnum):
@@ -63,14 +64,14 @@ OPERATIONS: Final = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),  # load | market
         pa.field("operation_id", pa.int64(), nullable=False),  # unique within a source, in intended order
-        pa.field("kind", pa.string(), nullable=False),  # place | cancel | read | lookup
+        pa.field("kind", pa.string(), nullable=False),  # place | replace | cancel | read | lookup
         pa.field("account_id", pa.int64(), nullable=False),
-        pa.field("client_order_id", pa.string()),  # of the order placed, canceled or looked up
+        pa.field("client_order_id", pa.string()),  # of the order placed (as a replacement, too), canceled or looked up
         pa.field("symbol", pa.string()),
         pa.field("side", pa.string()),
         pa.field("order_type", pa.string()),
         pa.field("time_in_force", pa.string()),
-        pa.field("quantity", pa.int64()),
+        pa.field("quantity", pa.int64()),  # asked for; a replacement's counts what the old order has filled
         pa.field("limit_price_micros", pa.int64()),
         pa.field("intended_ns", pa.int64(), nullable=False),
         pa.field("sent_ns", pa.int64()),  # null: never sent
@@ -120,16 +121,25 @@ ORDERS: Final = pa.schema(
     [
         pa.field("order_id", pa.int64(), nullable=False),
         pa.field("account_id", pa.int64(), nullable=False),
-        pa.field("client_order_id", pa.string(), nullable=False),
+        pa.field("client_order_id", pa.string()),  # null: a leg, which has a parent instead
         pa.field("symbol", pa.string(), nullable=False),
         pa.field("side", pa.string(), nullable=False),
         pa.field("order_type", pa.string(), nullable=False),
         pa.field("time_in_force", pa.string(), nullable=False),
         pa.field("quantity", pa.int64(), nullable=False),
         pa.field("limit_price_micros", pa.int64()),
+        pa.field("special", pa.string()),  # core.orders.SpecialTerms as a JSON array; null: a plain order
+        pa.field("parent_id", pa.int64()),  # the order whose leg it is
+        pa.field("replaces", pa.int64()),  # the order it was put in the place of
         pa.field("status", pa.string(), nullable=False),
         pa.field("filled_quantity", pa.int64(), nullable=False),
-        pa.field("filled_value_micros", pa.int64(), nullable=False),
+        pa.field("filled_value_micros", pa.int64(), nullable=False),  # each fill's rounded down
+        pa.field("reduced_quantity", pa.int64(), nullable=False),  # taken away without trading
+        pa.field("stop_price_micros", pa.int64()),  # where its stop stands now
+        pa.field("high_water_mark_micros", pa.int64()),  # of a trailing stop that has moved
+        pa.field("price_micros", pa.int64()),  # where it rests in the book, and its place in the queue
+        pa.field("place", pa.int64()),
+        pa.field("replaced_by", pa.int64()),
         pa.field("submitted_at_ns", pa.int64(), nullable=False),
         pa.field("updated_at_ns", pa.int64(), nullable=False),
         pa.field("sequence", pa.int64(), nullable=False),
@@ -145,7 +155,7 @@ FILLS: Final = pa.schema(
         pa.field("symbol", pa.string(), nullable=False),
         pa.field("price_micros", pa.int64(), nullable=False),
         pa.field("quantity", pa.int64(), nullable=False),
-        pa.field("liquidity", pa.string(), nullable=False),
+        pa.field("liquidity", pa.string(), nullable=False),  # maker | taker; both sides of an auction's: auction
         pa.field("sequence", pa.int64(), nullable=False),
         pa.field("at_ns", pa.int64(), nullable=False),
     ]
@@ -155,11 +165,11 @@ LEDGER: Final = pa.schema(
     [
         pa.field("sequence", pa.int64(), nullable=False),
         pa.field("line", pa.int64(), nullable=False),
-        pa.field("debit_account_id", pa.int64(), nullable=False),
+        pa.field("debit_account_id", pa.int64(), nullable=False),  # 0: outside, -1: fees, -2: rounding
         pa.field("debit_bucket", pa.string(), nullable=False),
         pa.field("credit_account_id", pa.int64(), nullable=False),
         pa.field("credit_bucket", pa.string(), nullable=False),
-        pa.field("asset", pa.string(), nullable=False),
+        pa.field("asset", pa.string(), nullable=False),  # USD, or a symbol
         pa.field("amount", pa.int64(), nullable=False),
     ]
 )
@@ -168,8 +178,9 @@ BALANCES: Final = pa.schema(
     [
         pa.field("account_id", pa.int64(), nullable=False),
         pa.field("asset", pa.string(), nullable=False),
-        pa.field("available", pa.int64(), nullable=False),
-        pa.field("reserved", pa.int64(), nullable=False),
+        pa.field("available", pa.int64(), nullable=False),  # below zero: a margin account owes it
+        pa.field("reserved", pa.int64(), nullable=False),  # for open orders
+        pa.field("cost_micros", pa.int64(), nullable=False),  # of the position; below zero for a short one, 0 for cash
     ]
 )
 

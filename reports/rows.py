@@ -62,10 +62,13 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account holds of one asset (records.BALANCES)."""
+
     account_id: int
     asset: str
     available: int
     reserved: int
+    cost_micros: int
 
 
 class FeedMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +82,7 @@ class FeedMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
-    """One symbol's levels, best first: (price in micro-dollars, shares), and the sequence number they belong to."""
+    """One symbol's levels, best first: (price in micro-dollars, micro-shares), and the sequence number they are of."""
 
     sequence: int | None = None
     bids: list[tuple[int, int]]

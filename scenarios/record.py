@@ -12,6 +12,7 @@ from typing import Any
 
 from chaos.conductor import PlannedFault
 from loadtests.schedule import ScheduleOptions, schedule, schedule_digest
+from reports.records import RECORD_VERSION
 from reports.run_folder import EventLog, new_run_folder, point_latest, runs_root, write_json
 from scenarios.loader import LoadedScenario
 from scenarios.model import Scenario
@@ -70,6 +71,7 @@ def run_description(
     head, dirty = commit()
     operations = schedule(load_schedule(scenario, seed))
     return {
+        "record_version": RECORD_VERSION,
         "scenario": loaded.name,
         "title": scenario.title,
         "seed": seed,

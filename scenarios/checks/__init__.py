@@ -9,7 +9,7 @@ import msgspec
 from reports.record import Record
 from reports.results import CheckResult
 from reports.run_folder import write_json
-from scenarios.checks import acknowledged, cancels, conservation, feed, fills, intended, replay, unknown
+from scenarios.checks import acknowledged, cancels, conservation, feed, fills, intended, replay, state, unknown
 from scenarios.checks.check import Check
 
 ALL_CHECKS: Final[tuple[Check, ...]] = (
@@ -23,7 +23,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     fills.TRADES_CHECK,
     replay.SEQUENCE_CHECK,
     replay.TABLES_CHECK,
-    replay.STATE_CHECK,
+    state.STATE_CHECK,
     feed.GAPS_CHECK,
     feed.BOOK_CHECK,
 )

@@ -5,23 +5,24 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from reports.bounds import bound_text
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
 from scenarios.checks.check import Check, Evidence, Findings, differences, present
-from trading.core.commands import PlaceOrder
-from trading.core.orders import MICROS_PER_DOLLAR
+from trading.core.commands import PlaceOrder, ReplaceOrder
+from trading.core.orders import MICROS_PER_DOLLAR, MICROS_PER_SHARE
 from trading.wire.orders import OrderView, order_uuid
 
 Key = tuple[int, str | None]  # account, client_order_id
+ORDERING: Final = ("place", "replace")  # kinds of operations that bring a new order into being
 
 
 def examine(record: Record) -> Findings:
     acknowledged = present(
-        [o for o in record.operations if o.kind == "place" and o.outcome is OutcomeKind.OK], "acknowledged order"
+        [o for o in record.operations if o.kind in ORDERING and o.outcome is OutcomeKind.OK], "acknowledged order"
     )
     rows: dict[Key, list[OrderView]] = defaultdict(list)
     for order in record.orders:
@@ -46,8 +47,11 @@ def examine(record: Record) -> Findings:
 
 
 def intended_values(operation: Operation) -> Evidence:
-    """What the client asked for, in the words of the orders table."""
-    return {
+    """What the client asked for, in the words of the orders table.
+
+    A replacement keeps what it does not name, and the quantity it names counts what the old order has filled.
+    """
+    asked = {
         "symbol": operation.symbol,
         "side": operation.side,
         "order_type": operation.order_type,
@@ -55,6 +59,9 @@ def intended_values(operation: Operation) -> Evidence:
         "quantity": operation.quantity,
         "limit_price_micros": operation.limit_price_micros,
     }
+    if operation.kind == "replace":
+        return {name: value for name, value in asked.items() if value is not None and name != "quantity"}
+    return asked
 
 
 def stored_values(order: OrderView) -> Evidence:
@@ -89,7 +96,7 @@ def _answered_values(answer: str | None) -> Evidence:
         "side": body.get("side"),
         "order_type": body.get("type"),
         "time_in_force": body.get("time_in_force"),
-        "quantity": _scaled(body.get("qty"), 1),
+        "quantity": _scaled(body.get("qty"), MICROS_PER_SHARE),
         "limit_price_micros": _scaled(body.get("limit_price"), MICROS_PER_DOLLAR),
     }
 
@@ -107,7 +114,9 @@ def _times_journaled(record: Record) -> Counter[Key]:
     """How often the journal accepted each order: the orders table alone could not hold one twice."""
     commands = (entry.command for entry in record.journal)
     return Counter(
-        (command.account_id, command.client_order_id) for command in commands if isinstance(command, PlaceOrder)
+        (command.account_id, command.client_order_id)
+        for command in commands
+        if isinstance(command, PlaceOrder | ReplaceOrder)
     )
 
 

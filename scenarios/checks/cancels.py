@@ -1,4 +1,4 @@
-"""A canceled order stays canceled: what was acknowledged as canceled is over, and nothing fills after a cancel."""
+"""A canceled or replaced order is over: what was acknowledged as canceled is, and nothing of it fills afterwards."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from reports.records import OutcomeKind
 from reports.rows import Operation
 from scenarios.checks.acknowledged import Key
 from scenarios.checks.check import CannotTellError, Check, Evidence, Findings
-from trading.core.events import OrderCanceled, Traded
+from trading.core.events import OrderCanceled, OrderReplaced, Traded
 from trading.core.orders import OPEN_STATUSES
 from trading.wire.orders import OrderView, order_uuid
 
 
 def examine(record: Record) -> Findings:
-    canceled, after = _fills_after_cancel(record)
+    withdrawn, after = _fills_after_withdrawal(record)
     acknowledged = [o for o in record.operations if o.kind == "cancel" and o.outcome is OutcomeKind.OK]
-    if not canceled and not acknowledged:
+    if not withdrawn and not acknowledged:
         raise CannotTellError("the record holds no canceled order")
     violations = after + _still_alive(record, acknowledged)
     return Findings(
-        f"{len(canceled):,} orders canceled, {len(acknowledged):,} cancels acknowledged to clients: "
+        f"{len(withdrawn):,} orders canceled or replaced, {len(acknowledged):,} cancels acknowledged to clients: "
         f"{len(violations):,} traded or stayed open afterwards",
         violations,
-        {"canceled": len(canceled)},
+        {"canceled": len(withdrawn)},
     )
 
 
-def _fills_after_cancel(record: Record) -> tuple[dict[int, int], list[Evidence]]:
-    """Orders with the sequence that canceled them, and trades of theirs that came later in the journal."""
-    canceled: dict[int, int] = {}
+def _fills_after_withdrawal(record: Record) -> tuple[dict[int, int], list[Evidence]]:
+    """Orders with the sequence that canceled or replaced them, and trades of theirs that came later in the journal."""
+    withdrawn: dict[int, int] = {}
     violations = []
     for entry in record.journal:
         for event in entry.events:
-            if isinstance(event, OrderCanceled):
-                canceled[event.order_id] = entry.sequence
+            if isinstance(event, OrderCanceled | OrderReplaced):
+                withdrawn[event.order_id] = entry.sequence
             elif isinstance(event, Traded):
                 violations += [
-                    _evidence(order_id, f"canceled at sequence {canceled[order_id]}, traded at {entry.sequence}")
+                    _evidence(order_id, f"withdrawn at sequence {withdrawn[order_id]}, traded at {entry.sequence}")
                     for order_id in (event.maker_order_id, event.taker_order_id)
-                    if order_id in canceled
+                    if order_id in withdrawn
                 ]
-    return canceled, violations
+    return withdrawn, violations
 
 
 def _still_alive(record: Record, acknowledged: list[Operation]) -> list[Evidence]:

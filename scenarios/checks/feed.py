@@ -12,6 +12,7 @@ from reports.record import MissingPartError, Record
 from reports.rows import Book, FeedMessage
 from scenarios.checks.check import Check, Evidence, Findings, present
 from trading.wire.feed import BookBuilder, FeedGapError
+from trading.wire.orders import decimal_text, shares_text
 
 BOOK = "o"
 ENDS = ("disconnect", "gap")  # the subscriber's own rows: why it left a connection
@@ -141,12 +142,12 @@ def _unequal(symbol: str, built: Book, live: Book) -> list[Evidence]:
     for side, ours, theirs in (("bids", built.bids, live.bids), ("asks", built.asks, live.asks)):
         levels: dict[int, list[int]] = defaultdict(lambda: [0, 0])
         for place, book in enumerate((ours, theirs)):
-            for price_micros, shares in book:
-                levels[price_micros][place] = shares
+            for price_micros, quantity in book:
+                levels[price_micros][place] = quantity
         violations += [
-            _row(symbol, f"{side} at {price_micros / 1e6:.6f}: feed {shares[0]} shares, engine {shares[1]}")
-            for price_micros, shares in sorted(levels.items())
-            if shares[0] != shares[1]
+            _row(symbol, f"{side} at {decimal_text(price)}: feed {shares_text(fed)} shares, engine {shares_text(held)}")
+            for price, (fed, held) in sorted(levels.items())
+            if fed != held
         ]
     return violations
 

@@ -8,20 +8,22 @@ from collections import defaultdict
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
-from scenarios.checks.acknowledged import Key, intended_values, stored_values
+from scenarios.checks.acknowledged import ORDERING, Key, intended_values, stored_values
 from scenarios.checks.check import Check, Evidence, Findings, differences, present
+from trading.core.orders import OrderId
 from trading.wire.orders import OrderView
 
 
 def examine(record: Record) -> Findings:
     sent: dict[Key, list[Operation]] = defaultdict(list)
-    for operation in present([o for o in record.operations if o.kind == "place"], "operation that places an order"):
+    for operation in present([o for o in record.operations if o.kind in ORDERING], "operation that places an order"):
         sent[operation.account_id, operation.client_order_id].append(operation)
     orders = present(record.orders, "order in the orders table")
+    known = {order.order_id for order in orders}
     violations = [
         _evidence(order, problem)
         for order in orders
-        if (problem := _problem(order, sent.get((order.account_id, order.client_order_id), [])))
+        if (problem := _problem(order, sent.get((order.account_id, order.client_order_id), []), known))
     ]
     return Findings(
         f"{len(violations):,} of {len(orders):,} orders were not asked for like this by anybody",
@@ -30,7 +32,9 @@ def examine(record: Record) -> Findings:
     )
 
 
-def _problem(order: OrderView, operations: list[Operation]) -> str | None:
+def _problem(order: OrderView, operations: list[Operation], known: set[OrderId]) -> str | None:
+    if order.parent_id is not None and not order.client_order_id:  # a leg, which was asked for with its entry
+        return None if order.parent_id in known else f"is a leg of order {order.parent_id}, which does not exist"
     if not any(operation.sent_ns is not None for operation in operations):
         return "nobody sent it"
     if all(operation.outcome is OutcomeKind.FAIL for operation in operations):

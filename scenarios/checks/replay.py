@@ -1,4 +1,4 @@
-"""The journal, replayed, is the database and the live engine: one history, one state, one hash."""
+"""The journal is whole, and the tables of orders, fills and ledger are what its events make of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import msgspec
 
 from reports.record import Record
 from scenarios.checks.check import Check, Evidence, Findings, differences, present
-from trading.core.commands import ListInstrument, OpenAccount
-from trading.core.errors import InvariantError, ReplayError
 from trading.core.events import LedgerPosted, Traded
-from trading.core.orders import OPEN_STATUSES, AccountId, OrderId, Side
-from trading.core.replay import replay
-from trading.core.state import BalanceState, InstrumentState, OpenOrderState, State, state_of
+from trading.core.orders import OrderId, Side
 from trading.wire.journal import JournalRecord
 from trading.wire.orders import OrderView, fold
 
@@ -45,70 +41,13 @@ def examine_tables(record: Record) -> Findings:
     """Orders, fills and ledger are what the journal's events make of them, row by row."""
     journal = present(record.journal, "journal record")
     orders, violations = _folded_orders(journal)
-    violations += _compare(
+    violations += compare(
         "orders", {key: msgspec.to_builtins(order) for key, order in orders.items()}, _keyed_orders(record)
     )
-    violations += _compare("fills", _expected_fills(journal), _keyed_fills(record))
-    violations += _compare("ledger", _expected_ledger(journal), _keyed_ledger(record))
+    violations += compare("fills", _expected_fills(journal), _keyed_fills(record))
+    violations += compare("ledger", _expected_ledger(journal), _keyed_ledger(record))
     rows = len(record.orders) + len(record.fills) + len(record.ledger)
     return Findings(f"{rows:,} rows against {len(journal):,} records: {len(violations):,} differ", violations)
-
-
-def examine_state(record: Record) -> Findings:
-    """One hash of the journal's replay, of the database's tables and of the live engine."""
-    journal = present(record.journal, "journal record")
-    try:
-        replayed = state_of(replay((entry.command, entry.events) for entry in journal)).hash()
-    except (ReplayError, InvariantError) as error:
-        return Findings("the journal does not repeat itself", [{"what": "replay", "problem": str(error)}])
-    hashes = {"replay": replayed, "database": _database_state(record).hash(), "engine": record.engine.state_hash}
-    violations: list[Evidence] = []
-    if len(set(hashes.values())) > 1:
-        violations += [{"what": what, "problem": f"hash {digest}"} for what, digest in hashes.items()]
-    if record.engine.sequence != journal[-1].sequence:
-        problem = f"engine at sequence {record.engine.sequence}, journal at {journal[-1].sequence}"
-        violations.append({"what": "sequence", "problem": problem})
-    found = f"{len(set(hashes.values()))} hashes" if len(set(hashes.values())) > 1 else f"one hash {replayed[:16]}"
-    return Findings(f"replay of {len(journal):,} records, database and live engine: {found}", violations)
-
-
-def _database_state(record: Record) -> State:
-    """The state the tables hold. Instruments and accounts have no table in the record: the journal lists them."""
-    commands = [entry.command for entry in record.journal]
-    sequences: dict[str, int] = defaultdict(int)
-    for entry in record.journal:
-        if entry.symbol is not None:
-            sequences[entry.symbol] = max(sequences[entry.symbol], entry.symbol_sequence or 0)
-    return State.of_rows(
-        instruments=[
-            InstrumentState(command.symbol, command.tick_micros, sequences[command.symbol])
-            for command in commands
-            if isinstance(command, ListInstrument)
-        ],
-        accounts=[command.account_id for command in commands if isinstance(command, OpenAccount)],
-        balances=[
-            BalanceState(AccountId(row.account_id), row.asset, row.available, row.reserved) for row in record.balances
-        ],
-        open_orders=[_open_order(order) for order in record.orders if order.status in OPEN_STATUSES],
-        sequence=max(entry.sequence for entry in record.journal),
-        last_order_id=max((order.order_id for order in record.orders), default=0),
-        last_trade_id=max((fill.trade_id for fill in record.fills), default=0),
-    )
-
-
-def _open_order(order: OrderView) -> OpenOrderState:
-    return OpenOrderState(
-        order.order_id,
-        order.account_id,
-        order.client_order_id,
-        order.symbol,
-        order.side,
-        order.order_type,
-        order.time_in_force,
-        order.quantity,
-        order.limit_price_micros or 0,
-        order.quantity - order.filled_quantity,
-    )
 
 
 def _folded_orders(journal: Any) -> tuple[dict[OrderId, OrderView], list[Evidence]]:
@@ -141,9 +80,10 @@ def _expected_fills(journal: Any) -> dict[Any, Evidence]:
 
 def _sides(trade: Traded) -> list[tuple[str, int, int, str]]:
     maker_side = Side.SELL if trade.taker_side is Side.BUY else Side.BUY
+    maker, taker = ("auction", "auction") if trade.auction else ("maker", "taker")
     return [
-        (maker_side.value, trade.maker_order_id, trade.maker_account_id, "maker"),
-        (trade.taker_side.value, trade.taker_order_id, trade.taker_account_id, "taker"),
+        (maker_side.value, trade.maker_order_id, trade.maker_account_id, maker),
+        (trade.taker_side.value, trade.taker_order_id, trade.taker_account_id, taker),
     ]
 
 
@@ -173,7 +113,8 @@ def _keyed_ledger(record: Record) -> dict[Any, Evidence]:
     return keyed
 
 
-def _compare(table: str, expected: dict[Any, Evidence], found: dict[Any, Evidence]) -> list[Evidence]:
+def compare(table: str, expected: dict[Any, Evidence], found: dict[Any, Evidence]) -> list[Evidence]:
+    """Row by row and field by field; what ``found`` has beyond the fields that are expected is left alone."""
     violations: list[Evidence] = []
     for key in sorted(expected.keys() | found.keys()):
         if key not in found:
@@ -191,4 +132,3 @@ def _row(entry: JournalRecord, problem: str) -> Evidence:
 
 SEQUENCE_CHECK = Check("journal_sequence", "The journal has no gap and its epochs never go back", examine_sequence)
 TABLES_CHECK = Check("tables_follow_journal", "Orders, fills and ledger are what the journal says", examine_tables)
-STATE_CHECK = Check("one_state", "Journal replay, database and live engine are one state", examine_state)

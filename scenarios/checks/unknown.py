@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
-from scenarios.checks.acknowledged import Key, intended_values, stored_values
+from scenarios.checks.acknowledged import ORDERING, Key, intended_values, stored_values
 from scenarios.checks.check import Check, Evidence, Findings, differences, present
 from trading.wire.orders import OrderView
 
@@ -18,7 +18,7 @@ def examine(record: Record) -> Findings:
     orders: dict[Key, list[OrderView]] = {}
     for order in record.orders:
         orders.setdefault((order.account_id, order.client_order_id), []).append(order)
-    unknown = [o for o in operations if o.kind == "place" and o.outcome is OutcomeKind.UNKNOWN]
+    unknown = [o for o in operations if o.kind in ORDERING and o.outcome is OutcomeKind.UNKNOWN]
     executed = [o for o in unknown if (o.account_id, o.client_order_id) in orders]
     seen = [o for o in operations if o.kind == "lookup" and o.outcome is OutcomeKind.OK]
     violations = [
@@ -33,7 +33,7 @@ def examine(record: Record) -> Findings:
     ]
     violations += _denied(operations)
     summary = (
-        f"{len(unknown):,} of {sum(o.kind == 'place' for o in operations):,} orders had an unknown outcome: "
+        f"{len(unknown):,} of {sum(o.kind in ORDERING for o in operations):,} orders had an unknown outcome: "
         f"{len(executed):,} were executed, {len(unknown) - len(executed):,} were not"
     )
     return Findings(summary, violations, {"unknown": len(unknown), "unknown_executed": len(executed)})
@@ -44,7 +44,7 @@ def _denied(operations: Sequence[Operation]) -> list[Evidence]:
     acknowledged_ns = {
         (o.account_id, o.client_order_id): o.done_ns
         for o in operations
-        if o.kind == "place" and o.outcome is OutcomeKind.OK and o.done_ns is not None
+        if o.kind in ORDERING and o.outcome is OutcomeKind.OK and o.done_ns is not None
     }
     return [
         _evidence(operation, "a client was told that it does not exist, after it had been acknowledged")
