@@ -62,7 +62,7 @@ def change_instrument(venue: Venue, command: ChangeInstrument) -> Refused | None
         return Refused(RejectReason.INVALID_SETTING, message)
     if instrument == market.instrument:
         return _nothing_to_change(instrument.symbol)
-    market.instrument = instrument
+    market.agree_on(instrument)
     market.refer_to(market.reference_micros)
     venue.events.append(InstrumentChanged(instrument))
     return None

@@ -13,6 +13,7 @@ from trading.core.ledger import need
 from trading.core.order_book import BookSide
 from trading.core.orders import (
     BUY,
+    MAX_PRICE_MICROS,
     SELL,
     CancelReason,
     OrderId,
@@ -90,7 +91,11 @@ def first_trailing_stop(market: Market, side: Side, special: SpecialTerms) -> in
 def _trade_now(venue: Venue, taker: Order) -> None:
     market = taker.market
     _, opposite = market.book.sides[taker.side]
-    limit_micros = within_bands(market, taker.side, taker.price_micros)
+    best_micros = opposite.best()
+    if best_micros is None or not crosses(taker.side, taker.price_micros, best_micros):
+        _keep(venue, taker)
+        return
+    limit_micros = within_bands(market, taker.side, taker.price_micros, opposite.best())
     if taker.accepted[6] is _FOK and _available(taker, opposite, limit_micros) < taker.leaves:
         lifecycle.cancel(venue, taker, _UNFILLED)
         return
@@ -105,13 +110,18 @@ def _trade_now(venue: Venue, taker: Order) -> None:
 
 
 def _dispose(venue: Venue, taker: Order, opposite: BookSide) -> None:
-    """Halts the market that reached its band, then lets what is left rest, or cancels it."""
+    """Halts the market that reached its band, then sees to what is left."""
     market, best_micros = taker.market, opposite.best()
     if market.bands is not None and best_micros is not None and crosses(taker.side, taker.price_micros, best_micros):
         market.phase = Phase.HALTED
         market.reopens_at_ns = venue.now_ns + market.instrument.halt_ns
         changed = (market.instrument.symbol, market.phase, market.reference_micros, market.reopens_at_ns)
         venue.events.append(PhaseChanged(*changed))
+    _keep(venue, taker)
+
+
+def _keep(venue: Venue, taker: Order) -> None:
+    """Lets what continuous trading left of an order rest, or cancels it."""
     if taker.lasts:
         rest(venue, taker)
     else:
@@ -128,11 +138,14 @@ def crosses(side: Side, limit_micros: int, price_micros: int) -> bool:
     return price_micros <= limit_micros if side is BUY else price_micros >= limit_micros
 
 
-def within_bands(market: Market, side: Side, limit_micros: int) -> int:
-    if market.bands is None:
+def within_bands(market: Market, side: Side, limit_micros: int, best_micros: int | None) -> int:
+    """The limit that keeps an order within the bands; a limit nobody meets when the best price is before them."""
+    if market.bands is None or best_micros is None:
         return limit_micros
     low_micros, high_micros = market.bands
-    return min(limit_micros, high_micros) if side is BUY else max(limit_micros, low_micros)
+    if side is BUY:
+        return min(limit_micros, high_micros) if best_micros >= low_micros else 0
+    return max(limit_micros, low_micros) if best_micros <= high_micros else MAX_PRICE_MICROS + 1
 
 
 def _available(taker: Order, opposite: BookSide, limit_micros: int) -> int:

@@ -72,6 +72,8 @@ class Market:
     """One listed instrument with its book, its waiting orders and its day."""
 
     __slots__ = (
+        "_edges",
+        "_edges_of",
         "bands",
         "book",
         "instrument",
@@ -87,7 +89,9 @@ class Market:
     )
 
     def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
+        self._edges_of = 0  # the mark the edges were computed from: orders ask for them far more often than it moves
+        self._edges: dict[Side, int] = {}
+        self.agree_on(instrument)
         self.book = OrderBook()
         self.resting: dict[int, Order] = {}  # by place
         self.stops = WaitingStops()
@@ -109,7 +113,18 @@ class Market:
 
     def edge(self, side: Side, price_micros: int | None = None) -> int:
         """The collar's edge for ``side``, from the mark or from a stop price."""
-        return collar_edge(self.instrument, side, self.mark_micros if price_micros is None else price_micros)
+        if price_micros is not None:
+            return collar_edge(self.instrument, side, price_micros)
+        mark_micros = self.mark_micros
+        if mark_micros != self._edges_of:
+            self._edges_of = mark_micros
+            self._edges = {each: collar_edge(self.instrument, each, mark_micros) for each in Side}
+        return self._edges[side]
+
+    def agree_on(self, instrument: Instrument) -> None:
+        """Gives the market its instrument's terms, new or first ones."""
+        self.instrument = instrument
+        self._edges_of = 0
 
 
 class Order:
