@@ -1,4 +1,4 @@
-"""Opens the accounts a new platform starts with (``python -m trading.infra.seeding SEED.json``).
+"""What a new platform starts with: its instruments and accounts (``python -m trading.infra.seeding SEED.json``).
 
 Everything goes through the engine, so the journal alone can rebuild it; only API keys are written beside it.
 Running it again changes nothing.
@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
+from math import gcd
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 import msgspec
 
-from trading.core.commands import Command, Deposit, ListInstrument, OpenAccount
+from trading.core.commands import ChangePhase, Command, Deposit, ListInstrument, OpenAccount, SetFees
 from trading.core.events import CASH
-from trading.core.orders import AccountId, RejectReason, Symbol
+from trading.core.orders import (
+    MICROS_PER_SHARE,
+    NS_PER_S,
+    AccountId,
+    AccountTerms,
+    FeeSchedule,
+    Instrument,
+    Phase,
+    RejectReason,
+    Symbol,
+)
 from trading.infra.database import connect, within
 from trading.infra.keys import secret_hash
 from trading.infra.settings import Settings
@@ -24,8 +36,12 @@ from trading.infra.telemetry import log, start_logging
 from trading.wire.engine import COMMANDS_PATH, Answer, Denied, decode_answers, encode_commands
 from trading.wire.journal import encode_command
 
+Asked = TypeVar("Asked")
+
 _DEADLINE_S: Final = 30.0
 _RETRY_S: Final = 0.05
+# Below a dollar prices move by a hundredth of a cent (Regulation NMS, rule 612).
+_FINEST_TICK_MICROS: Final = 100
 _STORE_KEY: Final = """
 INSERT INTO api_keys (key_id, account_id, secret_hash) VALUES ($1, $2, $3)
 ON CONFLICT (key_id) DO UPDATE SET account_id = excluded.account_id, secret_hash = excluded.secret_hash
@@ -33,22 +49,55 @@ ON CONFLICT (key_id) DO UPDATE SET account_id = excluded.account_id, secret_hash
 
 
 class SeedInstrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    symbol: str
+    """Terms that are not given are those of a liquid stock; ``opens`` starts continuous trading at once."""
+
+    symbol: Symbol
     tick_micros: int
+    reference_price_micros: int
+    sub_dollar_tick_micros: int | None = None
+    lot: int = MICROS_PER_SHARE
+    collar_ppm: int = 200_000
+    band_ppm: int = 100_000
+    halt_ns: int = 5 * NS_PER_S
+    tradable: bool = True
+    shortable: bool = False
+    fractionable: bool = False
+    opens: bool = True
+
+    @property
+    def terms(self) -> Instrument:
+        terms = {name: getattr(self, name) for name in Instrument._fields}
+        if self.sub_dollar_tick_micros is None:
+            terms["sub_dollar_tick_micros"] = gcd(self.tick_micros, _FINEST_TICK_MICROS)
+        return Instrument(**terms)
 
 
 class SeedAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    account_id: int
+    account_id: AccountId
     name: str
     key_id: str
     secret_key: str
     cash_micros: int
-    shares: dict[str, int]
+    shares: dict[str, int]  # whole ones
+    multiplier: int = 1
+
+
+class SeedFees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    taker_ppb: int = 0
+    maker_ppb: int = 0
+    regulatory_ppb: int = 0
+    regulatory_nanos_per_share: int = 0
+    regulatory_cap_micros: int = 0
+
+    @property
+    def schedule(self) -> FeeSchedule:
+        return FeeSchedule(*msgspec.structs.astuple(self))
 
 
 class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instruments: list[SeedInstrument]
     accounts: list[SeedAccount]
+    fees: SeedFees = SeedFees()
 
 
 class SeedingError(Exception):
@@ -57,31 +106,35 @@ class SeedingError(Exception):
 
 async def seed_platform(settings: Settings, seed: Seed) -> None:
     """Raises SeedingError or DatabaseError. A command is repeated only when it certainly was not executed."""
-    opened = await _execute(settings, _openings(seed))
-    for answer in opened:
-        if isinstance(answer, Denied) and answer.reason is not RejectReason.ALREADY_EXISTS:
-            raise SeedingError(f"refused: {answer.message}")
-    fresh = [
-        account
-        for account, answer in zip(seed.accounts, opened[len(seed.instruments) :], strict=True)
-        if not isinstance(answer, Denied)
-    ]
-    for answer in await _execute(settings, [deposit for account in fresh for deposit in _deposits(account)]):
-        if isinstance(answer, Denied):
-            raise SeedingError(f"refused: {answer.message}")
+    listed = await _execute(settings, [ListInstrument(0, instrument.terms) for instrument in seed.instruments])
+    opened = await _execute(
+        settings, [OpenAccount(0, a.account_id, AccountTerms(multiplier=a.multiplier)) for a in seed.accounts]
+    )
+    new_instruments = _accepted(seed.instruments, listed, RejectReason.ALREADY_EXISTS)
+    new_accounts = _accepted(seed.accounts, opened, RejectReason.ALREADY_EXISTS)
+    if new_instruments and seed.fees != SeedFees():
+        _accepted([seed.fees], await _execute(settings, [SetFees(0, seed.fees.schedule)]))
+    commands = [deposit for account in new_accounts for deposit in _deposits(account)]
+    commands += [ChangePhase(0, i.symbol, Phase.CONTINUOUS) for i in new_instruments if i.opens]
+    _accepted(commands, await _execute(settings, commands))
     await _store_keys(settings, seed)
 
 
-def _openings(seed: Seed) -> list[Command]:
-    return [
-        *(ListInstrument(0, Symbol(instrument.symbol), instrument.tick_micros) for instrument in seed.instruments),
-        *(OpenAccount(0, AccountId(account.account_id)) for account in seed.accounts),
-    ]
+def _accepted(asked: Sequence[Asked], answers: list[Answer], *excused: RejectReason) -> list[Asked]:
+    """What was executed. Raises SeedingError for a refusal of any other than the ``excused`` reasons."""
+    done: list[Asked] = []
+    for one, answer in zip(asked, answers, strict=True):
+        if not isinstance(answer, Denied):
+            done.append(one)
+        elif answer.reason not in excused:
+            raise SeedingError(f"refused: {answer.message}")
+    return done
 
 
 def _deposits(account: SeedAccount) -> list[Command]:
-    holdings = {CASH: account.cash_micros, **account.shares}
-    return [Deposit(0, AccountId(account.account_id), asset, amount) for asset, amount in holdings.items() if amount]
+    holdings = {asset: shares * MICROS_PER_SHARE for asset, shares in account.shares.items()}
+    holdings[CASH] = account.cash_micros
+    return [Deposit(0, account.account_id, asset, amount) for asset, amount in holdings.items() if amount]
 
 
 async def _execute(settings: Settings, commands: list[Command]) -> list[Answer]:
