@@ -35,7 +35,7 @@ class Replica:
             batch.orders[order_id] = self._open[order_id]
         self._drop_closed(touched)
         for key in _touched_balances(outcome):
-            batch.balances[key] = self.exchange.balance(*key)
+            batch.balances[key] = (*self.exchange.balance(*key), self.exchange.cost(*key))
         return record
 
     def replay(self, record: JournalRecord) -> None:
