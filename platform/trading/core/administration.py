@@ -94,7 +94,7 @@ def change_account(venue: Venue, command: ChangeAccount) -> Refused | None:
         return Refused(RejectReason.INVALID_SETTING, message)
     if command.terms == account.terms:
         return _nothing_to_change(f"account {account.account_id}")
-    account.terms = command.terms
+    account.agree_on(command.terms, killed=account.killed)
     venue.events.append(AccountChanged(account.account_id, command.terms))
     return None
 
@@ -108,7 +108,7 @@ def set_kill_switch(venue: Venue, command: SetKillSwitch) -> Refused | None:
     if account is None:
         venue.killed = command.engaged
     else:
-        account.killed = command.engaged
+        account.agree_on(account.terms, killed=command.engaged)
     venue.events.append(KillSwitchSet(command.account_id, command.engaged))
     return None
 

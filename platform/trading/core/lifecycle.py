@@ -40,9 +40,13 @@ def cover(venue: Venue, order: Order) -> None:
 def uncover(venue: Venue, order: Order) -> None:
     """Gives the whole reservation back."""
     order.covered = False
+    account, leaves = order.account, order.leaves
     if order.side is BUY:
-        order.holding.buying -= order.leaves
-    give_back(venue, order, required(venue, order))
+        order.holding.buying -= leaves
+        amount = need(leaves, order.reserve_micros, venue.reserve_ppb)
+        venue.events.append(release(account.account_id, account.cash, CASH, amount))
+    else:
+        venue.events.append(release(account.account_id, order.holding, order.accepted[3], leaves))
 
 
 def give_back(venue: Venue, order: Order, amount: int) -> None:

@@ -27,7 +27,7 @@ from trading.core.orders import (
 )
 from trading.core.stops import stop_behind, trailing_stop
 from trading.core.trades import trade
-from trading.core.venue import Market, Order, Stage, Venue
+from trading.core.venue import STOP_TYPES, Market, Order, Stage, Venue
 
 _rested: Callable[[tuple[OrderId, Symbol, Side, int, int, int]], OrderRested]
 _rested = partial(tuple.__new__, OrderRested)  # a NamedTuple's own constructor takes twice as long
@@ -40,9 +40,9 @@ _UNFILLED, _SELF_TRADE, _GROUP = CancelReason.UNFILLED, CancelReason.SELF_TRADE,
 def enter(venue: Venue, order: Order) -> None:
     """Puts an order that is in no queue into play."""
     market = order.market
-    if order.waits_for_stop:
+    if order.accepted[5] in STOP_TYPES and not order.triggered:
         _wait_for_stop(order)
-    elif order.accepted.time_in_force is _CLS and market.phase is not Phase.PRE_CLOSE:
+    elif order.accepted[6] is _CLS and market.phase is not Phase.PRE_CLOSE:
         order.stage = Stage.WAITING
         market.waiting_for_close[order.order_id] = order
     elif market.phase is not _CONTINUOUS:

@@ -9,11 +9,15 @@ from typing import Final
 from trading.core import funds, lifecycle, matching
 from trading.core.commands import PlaceOrder
 from trading.core.events import OrderAccepted, OrderActivated, Outcome, Refused
-from trading.core.instruments import shown
+from trading.core.instruments import is_price, shown
 from trading.core.ledger import need, value_up
 from trading.core.orders import (
     BUY,
+    MAX_CLIENT_ORDER_ID_LENGTH,
+    MAX_ORDER_VALUE_MICROS,
+    MAX_QUANTITY,
     MICROS_PER_SHARE,
+    PLAIN,
     PPB,
     SELL,
     AccountId,
@@ -36,6 +40,7 @@ _accepted = partial(tuple.__new__, OrderAccepted)  # a NamedTuple's own construc
 _CONTINUOUS: Final = Phase.CONTINUOUS
 _LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
 _LASTING: Final = (TimeInForce.DAY, TimeInForce.GTC)
+_MAX_VALUE: Final = MAX_ORDER_VALUE_MICROS * MICROS_PER_SHARE
 
 
 def place(venue: Venue, command: PlaceOrder) -> Outcome:
@@ -47,6 +52,13 @@ def place(venue: Venue, command: PlaceOrder) -> Outcome:
     market = venue.markets.get(command.symbol)
     if market is None:
         return funds.unknown_symbol(command.symbol)
+    limit_micros = command.limit_price_micros
+    if limit_micros is not None and _is_plainly_fine(venue, command, account, market, limit_micros):
+        return _accept(venue, command, account, market, command.quantity, limit_micros)
+    return _place_checked(venue, command, account, market)
+
+
+def _place_checked(venue: Venue, command: PlaceOrder, account: Account, market: Market) -> Outcome:
     refusal = (
         check_terms(command, market.instrument)
         or check_permission(venue, account, market.instrument)
@@ -68,6 +80,35 @@ def place(venue: Venue, command: PlaceOrder) -> Outcome:
 
 
 # -- checks --------------------------------------------------------------------------------------------
+
+
+def _is_plainly_fine(venue: Venue, command: PlaceOrder, account: Account, market: Market, limit_micros: int) -> bool:
+    """Says yes to what nearly everybody sends, a plain limit order, in one expression: most of a busy day is this.
+
+    It agrees with the checks one by one; what it does not say yes to goes through those.
+    """
+    _, _, client_order_id, symbol, side, order_type, time_in_force, quantity, _, special = command
+    instrument = market.instrument
+    if not (
+        account.unrestricted
+        and special is None
+        and order_type is _LIMIT
+        and time_in_force in _LASTING
+        and 0 < quantity <= MAX_QUANTITY
+        and not quantity % instrument.lot
+        and is_price(instrument, limit_micros)
+        and 0 < len(client_order_id) <= MAX_CLIENT_ORDER_ID_LENGTH
+        and client_order_id.isprintable()
+        and instrument.tradable
+        and not venue.killed
+        and quantity * limit_micros <= _MAX_VALUE
+    ):
+        return False
+    if side is BUY:
+        affordable = need(quantity, limit_micros, venue.reserve_ppb) <= account.cash.available
+        return affordable and limit_micros <= market.edge(BUY)
+    held = account.balances.get(symbol)
+    return held is not None and quantity <= held.available and limit_micros >= market.edge(SELL)
 
 
 def check_permission(venue: Venue, account: Account, instrument: Instrument) -> Refused | None:
@@ -212,13 +253,9 @@ def _accept(
     market.sequence += 1
     accepted = _accepted((order_id, *command[1:7], quantity, command[8], command[9], None, None))
     venue.events.append(accepted)
-    order = Order(accepted, account, market, price_micros)
-    account.orders[order_id] = order
-    special = command.special
-    legs = () if special is None else tuple(_open_leg(venue, order, leg) for leg in _legs(command, special))
-    if legs:
-        order.reserve_micros = _reserve_price(command, market, price_micros)
-        _link(order, legs)
+    order = account.orders[order_id] = Order(accepted, account, market, price_micros)
+    if command.special is not None:
+        _open_legs(venue, command, order)
     lifecycle.cover(venue, order)
     if order.sibling is not None:
         order.sibling.stage = Stage.ENTERING
@@ -226,6 +263,13 @@ def _accept(
         matching.enter(venue, order.sibling)
     matching.enter(venue, order)
     return venue.events
+
+
+def _open_legs(venue: Venue, command: PlaceOrder, order: Order) -> None:
+    legs = tuple(_open_leg(venue, order, leg) for leg in _legs(command, command.special or PLAIN))
+    if legs:
+        order.reserve_micros = _reserve_price(command, order.market, order.price_micros)
+        _link(order, legs)
 
 
 _Leg = tuple[OrderType, int | None, SpecialTerms | None]

@@ -217,7 +217,8 @@ def restore(state: State) -> Exchange:
         venue.markets[row.instrument.symbol] = _market_of(row)
     for owner in state.accounts:
         account = venue.accounts[owner.account_id] = Account(owner.account_id, owner.terms)
-        account.killed, account.second, account.second_orders = owner[2:]
+        account.agree_on(owner.terms, killed=owner.killed)
+        account.second, account.second_orders = owner.second, owner.second_orders
     for balance in state.balances:
         _put_balance(venue, balance)
     _put_orders(venue, state.open_orders)

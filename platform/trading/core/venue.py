@@ -27,6 +27,7 @@ from trading.core.orders import (
 from trading.core.stops import WaitingStops
 
 LIMIT_TYPES: Final = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+_LASTING: Final = (TimeInForce.DAY, TimeInForce.GTC)
 STOP_TYPES: Final = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 
 
@@ -42,17 +43,31 @@ class Stage(StrEnum):
 
 
 class Account:
-    __slots__ = ("account_id", "balances", "cash", "killed", "orders", "second", "second_orders", "terms")
+    __slots__ = (
+        "account_id",
+        "balances",
+        "cash",
+        "killed",
+        "orders",
+        "second",
+        "second_orders",
+        "terms",
+        "unrestricted",
+    )
 
     def __init__(self, account_id: AccountId, terms: AccountTerms) -> None:
         self.account_id = account_id
-        self.terms = terms
-        self.killed = False
         self.cash = Balance()
         self.balances: dict[str, Balance] = {CASH: self.cash}
         self.orders: dict[OrderId, Order] = {}  # open ones
         self.second = 0  # the latest in which it ordered, and how often
         self.second_orders = 0
+        self.agree_on(terms, killed=False)
+
+    def agree_on(self, terms: AccountTerms, *, killed: bool) -> None:
+        self.terms, self.killed = terms, killed
+        # A cash account without limits of its own: nothing but its balances can refuse its orders.
+        self.unrestricted = not killed and terms == AccountTerms(self_trade=terms.self_trade)
 
     def holding(self, asset: str) -> Balance:
         balance = self.balances.get(asset)
@@ -64,8 +79,11 @@ class Account:
         return self.second_orders if self.second == at_ns // NS_PER_S else 0
 
     def count_order(self, at_ns: int) -> None:
-        self.second_orders = self.orders_in_second(at_ns) + 1
-        self.second = at_ns // NS_PER_S
+        second = at_ns // NS_PER_S
+        if second == self.second:
+            self.second_orders += 1
+        else:
+            self.second, self.second_orders = second, 1
 
 
 class Market:
@@ -135,65 +153,39 @@ class Order:
     is what was taken away from it, and from those it replaced, without trading.
     """
 
-    __slots__ = (
-        "accepted",
-        "account",
-        "covered",
-        "grouped",
-        "high_water_micros",
-        "holding",
-        "leaves",
-        "legs",
-        "market",
-        "order_id",
-        "parent",
-        "place",
-        "price_micros",
-        "reduced",
-        "reserve_micros",
-        "sibling",
-        "side",
-        "stage",
-        "stop_micros",
-        "triggered",
-    )
+    # Most orders never change these.
+    stage = Stage.ENTERING
+    place = 0
+    reduced = 0
+    covered = False
+    triggered = False
+    stop_micros: int | None = None
+    high_water_micros: int | None = None
+    # Another order depends on this one, or it on another: a parent and its held legs, or two live siblings.
+    grouped = False
+    parent: Order | None = None
+    legs: tuple[Order, ...] = ()
+    sibling: Order | None = None
 
     def __init__(self, accepted: OrderAccepted, account: Account, market: Market, price_micros: int) -> None:
         self.accepted = accepted
-        self.order_id = accepted[0]
-        self.side = accepted[4]
-        self.leaves = accepted[7]
+        self.order_id, _, _, symbol, self.side, _, time_in_force, self.leaves, limit_micros, *_ = accepted
         self.account = account
         self.market = market
-        self.holding = account.holding(accepted[3])
+        self.holding = account.holding(symbol)
         self.price_micros = price_micros
         self.reserve_micros = price_micros
-        self.stage = Stage.ENTERING
-        self.place = 0
-        self.reduced = 0
-        self.covered = False
-        self.triggered = False
-        self.stop_micros: int | None = None
-        self.high_water_micros: int | None = None
-        # Another order depends on this one, or it on another: a parent and its held legs, or two live siblings.
-        self.grouped = False
-        self.parent: Order | None = None
-        self.legs: tuple[Order, ...] = ()
-        self.sibling: Order | None = None
+        # What continuous trading leaves of it may rest.
+        self.lasts = limit_micros is not None and time_in_force in _LASTING
 
     @property
     def waits_for_stop(self) -> bool:
-        return self.accepted.order_type in STOP_TYPES and not self.triggered
+        return not self.triggered and self.accepted.order_type in STOP_TYPES
 
     @property
     def has_limit(self) -> bool:
-        """Not to trade beyond a price of the client's own, so it may rest: a limit order, or a stop_limit one."""
+        """Not to trade beyond a price of the client's own."""
         return self.accepted.limit_price_micros is not None
-
-    @property
-    def lasts(self) -> bool:
-        """What continuous trading leaves of it may rest."""
-        return self.accepted.time_in_force in (TimeInForce.DAY, TimeInForce.GTC) and self.has_limit
 
 
 class Venue:
