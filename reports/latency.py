@@ -154,5 +154,5 @@ def _milliseconds(durations_ns: list[int]) -> Samples:
 
 
 def _kind_order(kind: str) -> tuple[int, str]:
-    order = ("place", "cancel", "read", "lookup")
+    order = ("place", "replace", "cancel", "read", "lookup")
     return (order.index(kind) if kind in order else len(order)), kind

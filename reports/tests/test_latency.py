@@ -115,7 +115,7 @@ def test_the_table_has_a_row_for_every_kind_scope_and_measure(folder: Path) -> N
     rows = latency_table(Record(folder))
     assert [(row.kind, row.scope, row.measure) for row in rows] == [
         (kind, scope, measure)
-        for kind in ("place", "cancel")
+        for kind in ("place", "replace", "cancel")
         for scope in (Scope.OUTSIDE_FAULTS, Scope.INSIDE_FAULTS)
         for measure in ("response", "service")
     ]

@@ -11,6 +11,7 @@ from reports.results import CheckVerdict, VerdictKind
 from reports.tests.synthetic import Plan, read_rows, write_record, write_table
 from scenarios.checks import ALL_CHECKS, run_checks
 from scenarios.checks.check import Check
+from trading.core.orders import MICROS_PER_SHARE, OrderStatus
 
 TABLES = ("operations", "journal", "orders", "fills", "ledger", "balances", "feed")
 
@@ -29,6 +30,19 @@ def test_every_check_holds_on_an_honest_record(tmp_path: Path, seed: int) -> Non
 def test_an_honest_record_passes(folder: Path) -> None:
     run_checks(Record(folder))
     assert rebuild(folder).verdict is VerdictKind.PASS
+
+
+def test_an_honest_record_holds_what_the_seeded_bugs_spoil(folder: Path) -> None:
+    """Every state of an order, auctions, reductions, fees with their rounding, and an account that owes."""
+    record = Record(folder)
+    assert {order.status for order in record.orders} >= {*OrderStatus} - {OrderStatus.EXPIRED}
+    assert any(order.reduced_quantity for order in record.orders)
+    assert any(order.client_order_id == "" for order in record.orders)
+    assert any(order.quantity % MICROS_PER_SHARE for order in record.orders)
+    assert {fill.liquidity for fill in record.fills} == {"maker", "taker", "auction"}
+    assert {row.account_id for row in record.balances} >= {-2, -1}
+    assert any(row.available < 0 for row in record.balances)
+    assert any(row.cost_micros for row in record.balances)
 
 
 def test_what_the_checks_found_is_kept_in_the_record(folder: Path) -> None:

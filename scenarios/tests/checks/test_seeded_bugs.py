@@ -63,6 +63,29 @@ def test_an_answer_that_tells_another_quantity_differs(folder: Path) -> None:
     assert assert_caught(folder, "acknowledged_orders").figures["differing"] == 1
 
 
+def test_a_replacement_with_another_price_than_acknowledged_differs(folder: Path) -> None:
+    replacement = next(
+        row for row in read_rows(folder, "operations") if row["kind"] == "replace" and row["limit_price_micros"]
+    )
+    assert replacement["outcome"] == "ok"
+
+    def bug(rows: list[Row]) -> None:
+        first(rows, client_order_id=replacement["client_order_id"])["limit_price_micros"] += 10_000
+
+    spoil(folder, "orders", bug)
+    assert assert_caught(folder, "acknowledged_orders").figures["differing"] == 1
+
+
+def test_a_quantity_stored_in_shares_instead_of_micro_shares_differs(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        for row in rows:
+            row["quantity"] //= 1_000_000
+
+    spoil(folder, "orders", bug)
+    caught = assert_caught(folder, "acknowledged_orders")
+    assert caught.figures["differing"] == caught.figures["acknowledged"]
+
+
 # -- no order that nobody sent ---------------------------------------------------------------------
 
 
@@ -87,6 +110,18 @@ def test_an_order_that_was_refused_must_not_exist(folder: Path) -> None:
 def test_an_order_whose_operation_was_never_sent_must_not_exist(folder: Path) -> None:
     spoil(folder, "operations", lambda rows: first(rows, kind="place", outcome="ok").update(sent_ns=None))
     assert_caught(folder, "intended_orders")
+
+
+def test_a_leg_without_its_entry_was_asked_for_by_nobody(folder: Path) -> None:
+    leg = next(row for row in read_rows(folder, "orders") if row["parent_id"] and not row["client_order_id"])
+    spoil(folder, "orders", lambda rows: [row for row in rows if row["order_id"] != leg["parent_id"]])
+    problems = [row["problem"] for row in assert_caught(folder, "intended_orders").evidence]
+    assert any(problem.startswith("is a leg of order") for problem in problems)
+
+
+def test_a_replacement_nobody_asked_for_is_caught(folder: Path) -> None:
+    spoil(folder, "operations", lambda rows: [row for row in rows if row["kind"] != "replace"])
+    assert {row["problem"] for row in assert_caught(folder, "intended_orders").evidence} == {"nobody sent it"}
 
 
 # -- unknown outcomes ------------------------------------------------------------------------------
@@ -148,6 +183,19 @@ def test_a_fill_after_a_cancel_in_the_journal_is_caught(folder: Path) -> None:
     assert "traded at" in assert_caught(folder, "canceled_orders").evidence[0]["problem"]
 
 
+def test_a_fill_of_an_order_that_was_replaced_is_caught(folder: Path) -> None:
+    replaced = first(read_rows(folder, "orders"), status="replaced")["order_id"]
+
+    def bug(rows: list[Row]) -> None:
+        traded = next(row for row in reversed(rows) if '"Traded"' in row["events"])
+        events = json.loads(traded["events"])
+        next(event for event in events if event[0] == "Traded")[6] = replaced
+        traded["events"] = json.dumps(events)
+
+    spoil(folder, "journal", bug)
+    assert "withdrawn at sequence" in assert_caught(folder, "canceled_orders").evidence[0]["problem"]
+
+
 def test_an_acknowledged_cancel_whose_order_stays_open_is_caught(folder: Path) -> None:
     canceled = first(read_rows(folder, "operations"), kind="cancel", outcome="ok")["client_order_id"]
     spoil(folder, "orders", lambda rows: first(rows, client_order_id=canceled).update(status="new"))
@@ -199,12 +247,75 @@ def test_a_lost_ledger_row_unbalances_the_ledger(folder: Path) -> None:
 
 def test_a_negative_balance_is_caught(folder: Path) -> None:
     def bug(rows: list[Row]) -> None:
-        row = first(rows, asset="USD")
+        row = first(rows, asset="USD", account_id=1)
         row["reserved"] += row["available"] + 5
         row["available"] = -5
 
     spoil(folder, "balances", bug)
     assert any("is -5" in row["problem"] for row in assert_caught(folder, "ledger_balances").evidence)
+
+
+def test_a_cash_account_that_owes_like_a_margin_account_is_caught(folder: Path) -> None:
+    """The honest record's margin account owes; the same postings are a bug when its terms allow no debt."""
+    owing = next(row for row in read_rows(folder, "balances") if row["available"] < 0)["account_id"]
+
+    def bug(rows: list[Row]) -> None:
+        opened = next(row for row in rows if f'["AccountOpened",{owing},[2,' in row["events"])
+        opened["events"] = opened["events"].replace(f'["AccountOpened",{owing},[2,', f'["AccountOpened",{owing},[1,')
+
+    spoil(folder, "journal", bug)
+    evidence = assert_caught(folder, "ledger_balances").evidence
+    assert {(row["account_id"], row["problem"].partition(" at ")[0]) for row in evidence} == {
+        (owing, "available overdrawn")
+    }
+
+
+def test_shares_reserved_below_zero_are_caught_even_in_a_margin_account(folder: Path) -> None:
+    owing = next(row for row in read_rows(folder, "balances") if row["available"] < 0)["account_id"]
+    spoil(folder, "balances", lambda rows: first(rows, account_id=owing, asset="USD").update(reserved=-1))
+    assert any("reserved is -1" in row["problem"] for row in assert_caught(folder, "ledger_balances").evidence)
+
+
+def test_a_lost_fee_posting_is_caught(folder: Path) -> None:
+    """The balances are those of the ledger without it: only the trade itself tells that a fee was due."""
+    fee = first(read_rows(folder, "ledger"), credit_account_id=-1, debit_bucket="available")
+    spoil(folder, "ledger", lambda rows: [row for row in rows if row != fee])
+
+    def bug(rows: list[Row]) -> None:
+        first(rows, account_id=-1)["available"] -= fee["amount"]
+        first(rows, account_id=fee["debit_account_id"], asset="USD")["available"] += fee["amount"]
+
+    spoil(folder, "balances", bug)
+    caught = assert_caught(folder, "conservation")
+    assert {row["account_id"] for row in caught.evidence} == {-1, fee["debit_account_id"]}
+    assert_caught(folder, "tables_follow_journal")
+
+
+def test_the_rounding_of_a_charge_that_went_to_the_fees_is_caught_though_the_sum_is_right(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        rounding = first(rows, account_id=-2)
+        first(rows, account_id=-1)["available"] += rounding["available"]
+        rounding["available"] = 0
+
+    spoil(folder, "balances", bug)
+    assert {row["account_id"] for row in assert_caught(folder, "conservation").evidence} == {-1, -2}
+
+
+def test_a_fee_taken_in_an_auction_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        for row in rows:
+            row["events"] = row["events"].replace(',true],["LedgerPosted"', ',false],["LedgerPosted"')
+
+    spoil(folder, "journal", bug)
+    assert_caught(folder, "conservation")
+
+
+def test_a_transfer_that_arrived_nowhere_is_not_conserved(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        first(rows, account_id=2, asset="AAA")["available"] -= 7_000_000
+
+    spoil(folder, "balances", bug)
+    assert {row["account_id"] for row in assert_caught(folder, "conservation").evidence} == {"all", 2}
 
 
 def test_a_bucket_overdrawn_on_the_way_is_caught_though_it_ends_right(folder: Path) -> None:
@@ -239,6 +350,34 @@ def test_an_order_with_the_wrong_filled_value_is_caught(folder: Path) -> None:
 def test_a_filled_order_that_is_called_open_is_caught(folder: Path) -> None:
     spoil(folder, "orders", lambda rows: first(rows, status="filled").update(status="partially_filled"))
     assert_caught(folder, "fills_add_up")
+
+
+def test_a_reduced_order_that_kept_its_leaves_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        next(row for row in rows if row["reduced_quantity"])["reduced_quantity"] = 0
+
+    spoil(folder, "orders", bug)
+    problems = [row["problem"] for row in assert_caught(folder, "fills_add_up").evidence]
+    assert any(problem.startswith("reduced by 0 micro-shares, the journal took") for problem in problems)
+
+
+def test_an_order_filled_beyond_what_it_was_reduced_to_is_caught(folder: Path) -> None:
+    reduced = next(row for row in read_rows(folder, "orders") if row["reduced_quantity"])["order_id"]
+
+    def bug(rows: list[Row]) -> list[Row]:
+        order = first(read_rows(folder, "orders"), order_id=reduced)
+        more = {**rows[0], "trade_id": 99_999, "order_id": reduced, "quantity": order["quantity"]}
+        return [*rows, more]
+
+    spoil(folder, "fills", bug)
+    problems = [row["problem"] for row in assert_caught(folder, "fills_add_up").evidence]
+    assert any("and reduced by" in problem for problem in problems)
+
+
+def test_a_held_leg_that_claims_a_fill_is_caught(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: first(rows, status="partially_filled").update(status="held"))
+    problems = [row["problem"] for row in assert_caught(folder, "fills_add_up").evidence]
+    assert any(problem.startswith("is held with") for problem in problems)
 
 
 def test_a_trade_through_the_limit_is_caught(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.tests.synthetic import read_rows
 from scenarios.tests.checks.seeding import Row, assert_caught, change_engine, first, spoil
 
 
@@ -61,13 +62,58 @@ def test_a_trade_out_of_price_time_priority_does_not_replay(folder: Path) -> Non
     assert assert_caught(folder, "one_state").evidence[0]["what"] == "replay"
 
 
-def test_a_database_that_holds_another_balance_has_another_hash(folder: Path) -> None:
+def test_a_database_that_holds_another_balance_than_the_replay_is_caught(folder: Path) -> None:
     def bug(rows: list[Row]) -> None:
-        rows[0]["available"] -= 1
-        rows[0]["reserved"] += 1
+        row = first(rows, asset="USD", account_id=1)
+        row["available"] -= 1
+        row["reserved"] += 1
 
     spoil(folder, "balances", bug)
-    assert_caught(folder, "one_state")
+    (evidence,) = assert_caught(folder, "one_state").evidence
+    assert (evidence["table"], evidence["key"]) == ("balances", "(1, 'USD')")
+
+
+def test_a_position_with_another_cost_is_caught(folder: Path) -> None:
+    def bug(rows: list[Row]) -> None:
+        next(row for row in rows if row["cost_micros"])["cost_micros"] += 1
+
+    spoil(folder, "balances", bug)
+    (evidence,) = assert_caught(folder, "one_state").evidence
+    assert "cost_micros" in evidence["problem"]
+
+
+def test_a_balance_the_database_lost_is_caught(folder: Path) -> None:
+    spoil(folder, "balances", lambda rows: rows[:-1])
+    assert any("missing in the table" in row["problem"] for row in assert_caught(folder, "one_state").evidence)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "canceled"},
+        {"price_micros": 1},
+        {"place": 10**6},
+        {"reduced_quantity": 1},
+        {"filled_quantity": 1},
+        {"account_id": 3_000},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_open_order_the_database_holds_otherwise_is_caught(folder: Path, change: Row) -> None:
+    spoil(folder, "orders", lambda rows: next(row for row in rows if row["place"]).update(change))
+    assert {row["table"] for row in assert_caught(folder, "one_state").evidence} == {"open orders"}
+
+
+def test_an_order_left_open_in_the_database_is_caught(folder: Path) -> None:
+    spoil(folder, "orders", lambda rows: first(rows, status="canceled").update(status="held"))
+    assert any("not in the journal" in row["problem"] for row in assert_caught(folder, "one_state").evidence)
+
+
+def test_a_trade_the_database_lost_is_caught_by_its_number(folder: Path) -> None:
+    last = max(row["trade_id"] for row in read_rows(folder, "fills"))
+    spoil(folder, "fills", lambda rows: [row for row in rows if row["trade_id"] != last])
+    (evidence,) = assert_caught(folder, "one_state").evidence
+    assert (evidence["table"], evidence["key"]) == ("last numbers", "trade_id")
 
 
 def test_a_live_engine_that_diverged_has_another_hash(folder: Path) -> None:
