@@ -223,7 +223,8 @@ class Checks(Records):
         if command.quantity is not None:
             counted, quantity = command.quantity, command.quantity - old.filled - old.reduced
             require(quantity >= 1 and counted <= MAX_QUANTITY, RejectReason.INVALID_QUANTITY)
-        if command.quantity is not None or lasting is not old.lasting:
+        becomes_gtc = lasting is TimeInForce.GTC and old.lasting is not TimeInForce.GTC
+        if command.quantity is not None or becomes_gtc:
             whole = counted % market.instrument.lot == 0
             fraction = lasting is TimeInForce.DAY and market.instrument.fractionable and not old.terms.post_only
             require(whole or fraction, RejectReason.INVALID_QUANTITY)
