@@ -185,7 +185,12 @@ class NaiveExchange(Matching):
         self._check_amount(command.asset, command.amount)
         issued = self.issued(command.asset) + command.amount
         require(issued <= 9 * 10**18, RejectReason.INVALID_AMOUNT)
+        self._count_arrival(command.account_id, command.asset, command.amount)
         self.post((0, AVAILABLE), (command.account_id, AVAILABLE), command.asset, command.amount)
+
+    def _count_arrival(self, account: int, asset: str, amount: int) -> None:
+        if asset != CASH:
+            self.costs[account, asset] = self.cost_after_buying(account, asset, amount, 0)
 
     def _withdraw(self, command: Withdraw) -> None:
         self._account(command.account_id)
@@ -213,6 +218,8 @@ class NaiveExchange(Matching):
             require(weight <= self.buying_power(account), reason)
         if asset != CASH:
             self.costs[account, asset] -= self.cost(account, asset) * amount // self.total(account, asset)
+        if to != 0:
+            self._count_arrival(to, asset, amount)
         self.post((account, AVAILABLE), (to, AVAILABLE), asset, amount)
 
     # Orders

@@ -145,7 +145,9 @@ def deposit(venue: Venue, command: Deposit) -> Refused | None:
     if issued + amount > MAX_ISSUED:
         message = f"{amount} more {asset} on top of {issued} would exceed {MAX_ISSUED}"
         return Refused(RejectReason.INVALID_AMOUNT, message)
-    venue.events.append(venue.ledger.bring_in(account.account_id, account.holding(asset), asset, amount))
+    balance = account.holding(asset)
+    _add_cost(balance, asset, amount)
+    venue.events.append(venue.ledger.bring_in(account.account_id, balance, asset, amount))
     return None
 
 
@@ -175,8 +177,10 @@ def transfer(venue: Venue, command: Transfer) -> Refused | None:
         return refusal
     balance = account.holding(asset)
     _take_cost(balance, asset, amount)
+    received = payee.holding(asset)
+    _add_cost(received, asset, amount)
     balance.available -= amount
-    payee.holding(asset).available += amount
+    received.available += amount
     venue.events.append(posted((account.account_id, AVAILABLE, payee.account_id, AVAILABLE, asset, amount)))
     return None
 
@@ -186,6 +190,12 @@ def _take_cost(balance: Balance, asset: str, amount: int) -> None:
     total = balance.available + balance.reserved
     if asset != CASH and total > 0:
         balance.cost -= balance.cost * amount // total
+
+
+def _add_cost(balance: Balance, asset: str, amount: int) -> None:
+    """Shares that come in were had for nothing: those a short position lacked close their part of it."""
+    if asset != CASH:
+        balance.bought(amount, 0)
 
 
 def _check_amount(venue: Venue, command: Deposit | Withdraw | Transfer) -> Refused | None:
