@@ -175,11 +175,19 @@ def _terms(rng: random.Random, side: Side) -> Terms:
         case "trailing_stop":
             return OrderType.TRAILING_STOP, TimeInForce.DAY, None, SpecialTerms(trail_micros=beyond // 2)
         case "bracket":
-            exits = {"take_profit_micros": price + sign * -beyond, "stop_loss_micros": price + sign * beyond}
-            return OrderType.LIMIT, TimeInForce.DAY, price, SpecialTerms(order_class=OrderClass.BRACKET, **exits)
+            special = SpecialTerms(
+                order_class=OrderClass.BRACKET,
+                take_profit_micros=price - sign * beyond,
+                stop_loss_micros=price + sign * beyond,
+            )
+            return OrderType.LIMIT, TimeInForce.DAY, price, special
         case "oco":
-            exits = {"take_profit_micros": price, "stop_loss_micros": price - sign * (beyond + 15 * TICK_MICROS)}
-            return OrderType.LIMIT, TimeInForce.GTC, price, SpecialTerms(order_class=OrderClass.OCO, **exits)
+            special = SpecialTerms(
+                order_class=OrderClass.OCO,
+                take_profit_micros=price,
+                stop_loss_micros=price - sign * (beyond + 15 * TICK_MICROS),
+            )
+            return OrderType.LIMIT, TimeInForce.GTC, price, special
         case _:
             return OrderType.LIMIT, rng.choice((*_LASTING, *_IMMEDIATE)), price, None
 

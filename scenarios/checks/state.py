@@ -115,7 +115,7 @@ def _stored_balances(record: Record, replayed: Rows) -> Rows:
 def _last_numbers(state: State, record: Record) -> tuple[Rows, Rows]:
     orders = {"last": max((order.order_id for order in record.orders), default=0)}
     trades = {"last": max((fill.trade_id for fill in record.fills), default=0)}
-    replayed = {"order_id": {"last": state.head.last_order_id}, "trade_id": {"last": state.head.last_trade_id}}
+    replayed: Rows = {"order_id": {"last": state.head.last_order_id}, "trade_id": {"last": state.head.last_trade_id}}
     return replayed, {"order_id": orders, "trade_id": trades}
 
 

@@ -8,7 +8,8 @@ import pytest
 from reports.record import Record
 from reports.render import rebuild
 from reports.results import CheckVerdict, VerdictKind
-from reports.tests.synthetic import Plan, read_rows, write_record, write_table
+from reports.tests.synthetic import read_rows, write_record, write_table
+from reports.tests.synthetic_platform import Plan
 from scenarios.checks import ALL_CHECKS, run_checks
 from scenarios.checks.check import Check
 from trading.core.orders import MICROS_PER_SHARE, OrderStatus
