@@ -18,7 +18,7 @@ from trading.infra.keys import KeyRing
 from trading.infra.telemetry import metrics_response
 
 _AUTHENTICATE_WITHIN_S: Final = 10.0
-_SUBSCRIBABLE: Final = ("orderbooks", "trades")
+_SUBSCRIBABLE: Final = ("orderbooks", "trades", "statuses")
 
 
 class _RequestError(Exception):
@@ -110,6 +110,7 @@ async def _answer(received: Any, session: Session, hub: Hub, keys: KeyRing) -> N
             case "unsubscribe":
                 session.orderbooks -= set(_symbols(request, "orderbooks"))
                 session.trades -= set(_symbols(request, "trades"))
+                session.statuses -= set(_symbols(request, "statuses"))
                 _acknowledge(session)
             case "listen":
                 _listen(session, request)
@@ -157,6 +158,7 @@ def _subscribe(session: Session, view: MarketView, request: dict[str, Any]) -> N
     fresh = [symbol for symbol in wanted["orderbooks"] if symbol not in session.orderbooks]
     session.orderbooks |= set(wanted["orderbooks"])
     session.trades |= set(wanted["trades"])
+    session.statuses |= set(wanted["statuses"])
     _acknowledge(session)
     for symbol in fresh:
         session.send(view.snapshot(symbol, time.time_ns()))
@@ -170,7 +172,8 @@ def _symbols(request: dict[str, Any], channel: str) -> list[str]:
 
 
 def _acknowledge(session: Session) -> None:
-    session.reply(T="subscription", orderbooks=sorted(session.orderbooks), trades=sorted(session.trades))
+    channels = {channel: sorted(getattr(session, channel)) for channel in _SUBSCRIBABLE}
+    session.reply(T="subscription", **channels)
 
 
 def _listen(session: Session, request: dict[str, Any]) -> None:

@@ -72,6 +72,9 @@ class Hub:
             if symbol in session.trades:
                 for trade in broadcast.trades:
                     session.send(trade)
+            if symbol in session.statuses:
+                for status in broadcast.statuses:
+                    session.send(status)
             if symbol in session.orderbooks:
                 session.send(broadcast.book)
             if session.listening:

@@ -10,19 +10,25 @@ from typing import Any, Final
 import msgspec
 
 from trading.core.events import (
-    OUTSIDE,
+    CASH,
+    Bucket,
     Event,
     InstrumentListed,
     LedgerPosted,
     OrderAccepted,
+    OrderActivated,
     OrderCanceled,
+    OrderReduced,
+    OrderReplaced,
     OrderRested,
+    PhaseChanged,
     Traded,
 )
-from trading.core.orders import MICROS_PER_DOLLAR, OPEN_STATUSES, AccountId, CancelReason, OrderId, Side
-from trading.wire.feed import Levels
+from trading.core.orders import BUY, OPEN_STATUSES, AccountId, CancelReason, OrderId, OrderStatus, Side
+from trading.feed.messages import status_message, trade_message
+from trading.wire.feed import Levels, number_of
 from trading.wire.journal import JournalRecord
-from trading.wire.orders import OrderView, decimal_text, fold, public_order, rfc3339
+from trading.wire.orders import OrderView, decimal_text, fold, public_order, rfc3339, shares_text
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -32,9 +38,9 @@ class SymbolBook:
     sequence: int
     levels: dict[Side, Levels] = field(default_factory=lambda: {Side.BUY: {}, Side.SELL: {}})
 
-    def change(self, side: Side, price_micros: int, shares: int) -> None:
+    def change(self, side: Side, price_micros: int, quantity: int) -> None:
         levels = self.levels[side]
-        levels[price_micros] = levels.get(price_micros, 0) + shares
+        levels[price_micros] = levels.get(price_micros, 0) + quantity
 
     def settle(self, side: Side, price_micros: int) -> int:
         """The level's size; an empty level is dropped."""
@@ -46,11 +52,12 @@ class SymbolBook:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """One record's messages, encoded once: for a symbol's book and trade subscribers, and per account."""
+    """One record's messages, encoded once: for a symbol's subscribers, by channel, and per account."""
 
     symbol: str | None
     book: bytes
     trades: list[bytes]
+    statuses: list[bytes]
     updates: list[tuple[AccountId, bytes]]
 
 
@@ -71,9 +78,8 @@ class MarketView:
         self._positions: dict[tuple[AccountId, str], int] = defaultdict(int, positions)
         for order in open_orders:
             self._orders[order.order_id] = order
-            assert order.limit_price_micros is not None  # nothing else rests
-            leaves = order.quantity - order.filled_quantity
-            self.books[order.symbol].change(order.side, order.limit_price_micros, leaves)
+            if order.price_micros is not None:
+                self.books[order.symbol].change(order.side, order.price_micros, order.leaves)
 
     def snapshot(self, symbol: str, at_ns: int) -> bytes:
         """The whole book as an ``o`` message with ``r`` set, to be followed by the next record's delta."""
@@ -86,17 +92,20 @@ class MarketView:
         self.sequence, self.epoch = record.sequence, record.epoch
         updates: list[tuple[AccountId, bytes]] = []
         trades: list[bytes] = []
+        statuses: list[bytes] = []
         touched: dict[tuple[Side, int], None] = {}
         changed: set[OrderId] = set()
         for event in record.events:
+            touched |= dict.fromkeys(self._change_book(event))  # asks where orders rested before the event
             changed |= fold(self._orders, (event,), sequence=record.sequence, at_ns=record.at_ns)
             self._move_shares(event)
-            touched |= dict.fromkeys(self._change_book(event))
             updates += self._updates(event, record, listening)
             if isinstance(event, Traded):
-                trades.append(encode(_trade_message(event, record)))
+                trades.append(encode(trade_message(event, record)))
+            elif isinstance(event, PhaseChanged):
+                statuses.append(encode(status_message(event, record)))
         self._drop_closed(changed)
-        return Broadcast(record.symbol, self._delta(record, touched), trades, updates)
+        return Broadcast(record.symbol, self._delta(record, touched), trades, statuses, updates)
 
     def _delta(self, record: JournalRecord, touched: Iterable[tuple[Side, int]]) -> bytes:
         if record.symbol is None:
@@ -110,7 +119,7 @@ class MarketView:
         return encode(self._book_message(record.symbol, record.at_ns, levels))
 
     def _book_message(self, symbol: str, at_ns: int, levels: Mapping[Side, list[tuple[int, int]]]) -> dict[str, Any]:
-        bids, asks = ([{"p": price / MICROS_PER_DOLLAR, "s": size} for price, size in levels[side]] for side in Side)
+        bids, asks = ([{"p": number_of(p), "s": number_of(s)} for p, s in levels[side]] for side in Side)
         sequence = self.books[symbol].sequence
         return {"T": "o", "S": symbol, "q": sequence, "e": self.epoch, "t": rfc3339(at_ns), "b": bids, "a": asks}
 
@@ -121,26 +130,35 @@ class MarketView:
                 self.books[event.symbol].change(event.side, event.price_micros, event.quantity)
                 return [(event.side, event.price_micros)]
             case Traded():
-                maker_side = Side.SELL if event.taker_side is Side.BUY else Side.BUY
-                self.books[event.symbol].change(maker_side, event.price_micros, -event.quantity)
-                return [(maker_side, event.price_micros)]
-            case OrderCanceled(price_micros=int() as price_micros):
-                self.books[event.symbol].change(event.side, price_micros, -event.quantity)
-                return [(event.side, price_micros)]
+                taken = (self._take(order_id, event) for order_id in (event.maker_order_id, event.taker_order_id))
+                return [level for level in taken if level is not None]
+            case OrderCanceled() | OrderReplaced() | OrderReduced() if event.price_micros is not None:
+                self.books[event.symbol].change(event.side, event.price_micros, -event.quantity)
+                return [(event.side, event.price_micros)]
             case InstrumentListed():
-                self.books[event.symbol] = SymbolBook(0)
+                self.books[event.instrument.symbol] = SymbolBook(0)
                 return []
             case _:
                 return []
+
+    def _take(self, order_id: OrderId, trade: Traded) -> tuple[Side, int] | None:
+        """Takes a trade's quantity from the level where the order rests: in an auction both do."""
+        order = self._orders[order_id]
+        if order.price_micros is None:
+            return None
+        self.books[trade.symbol].change(order.side, order.price_micros, -trade.quantity)
+        return order.side, order.price_micros
 
     def _move_shares(self, event: Event) -> None:
         """A trade moves shares at once: its update must show the position with it, before its postings are read."""
         match event:
             case Traded():
-                maker_sold = event.quantity if event.taker_side is Side.BUY else -event.quantity
-                self._positions[event.maker_account_id, event.symbol] -= maker_sold
-                self._positions[event.taker_account_id, event.symbol] += maker_sold
-            case LedgerPosted() if event.debit_account_id == OUTSIDE:
+                bought = event.quantity if event.taker_side is BUY else -event.quantity
+                self._positions[event.taker_account_id, event.symbol] += bought
+                self._positions[event.maker_account_id, event.symbol] -= bought
+            case LedgerPosted(debit_bucket=Bucket.AVAILABLE, credit_bucket=Bucket.AVAILABLE) if event.asset != CASH:
+                # Only what comes in, leaves or is transferred goes from available to available.
+                self._positions[event.debit_account_id, event.asset] -= event.amount
                 self._positions[event.credit_account_id, event.asset] += event.amount
             case _:
                 pass
@@ -150,10 +168,17 @@ class MarketView:
     ) -> list[tuple[AccountId, bytes]]:
         match event:
             case OrderAccepted() if event.account_id in listening:
+                held = self._orders[event.order_id].status is OrderStatus.HELD
+                return [self._update("held" if held else "new", event.order_id, record, {})]
+            case OrderActivated() if self._orders[event.order_id].account_id in listening:
                 return [self._update("new", event.order_id, record, {})]
             case OrderCanceled() if event.account_id in listening:
                 name = "expired" if event.reason is CancelReason.SESSION_CLOSED else "canceled"
                 return [self._update(name, event.order_id, record, {})]
+            case OrderReplaced() if event.account_id in listening:
+                return [self._update("replaced", event.order_id, record, {})]
+            case OrderReduced() if event.account_id in listening:
+                return [self._update("restated", event.order_id, record, {})]
             case Traded():
                 sides = (
                     (event.maker_account_id, event.maker_order_id, event.maker_leaves),
@@ -171,8 +196,8 @@ class MarketView:
         return {
             "execution_id": str(trade.trade_id),
             "price": decimal_text(trade.price_micros),
-            "qty": str(trade.quantity),
-            "position_qty": str(self._positions[account_id, trade.symbol]),
+            "qty": shares_text(trade.quantity),
+            "position_qty": shares_text(self._positions[account_id, trade.symbol]),
         }
 
     def _update(
@@ -186,15 +211,3 @@ class MarketView:
         for order_id in changed:
             if self._orders[order_id].status not in OPEN_STATUSES:
                 del self._orders[order_id]
-
-
-def _trade_message(trade: Traded, record: JournalRecord) -> dict[str, Any]:
-    return {
-        "T": "t",
-        "S": trade.symbol,
-        "q": record.symbol_sequence,
-        "i": trade.trade_id,
-        "p": trade.price_micros / MICROS_PER_DOLLAR,
-        "s": trade.quantity,
-        "t": rfc3339(record.at_ns),
-    }

@@ -24,6 +24,7 @@ class Session:
         self.account_id: AccountId | None = None
         self.orderbooks: set[str] = set()
         self.trades: set[str] = set()
+        self.statuses: set[str] = set()
         self.listening = False
         self._socket = socket
         self._queue: deque[tuple[bytes, bool]] = deque()

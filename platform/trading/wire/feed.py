@@ -8,22 +8,25 @@ with ``q`` added: the symbol's sequence number, taken from the journal, plus one
 |---|---|
 | book ``o`` | S symbol, q sequence, e epoch, t time, b, a changed levels [{p, s new size or 0}], r true: snapshot |
 | trade ``t`` | S, q, i trade id, p price, s size, t time |
+| status ``s`` | S, q, sc, sm status code and message, rc, rm reason, t time, z tape; phase, reopens_at |
 | heartbeat ``h`` | q: {symbol: last sequence} |
-| ``success``, ``subscription``, ``error`` | msg; orderbooks, trades; code, msg |
+| ``success``, ``subscription``, ``error`` | msg; orderbooks, trades, statuses; code, msg |
 
 Every sequence number of a symbol has exactly one ``o`` message, if need be with no levels in it, so a client sees
-any gap at once. Trades carry the number of the ``o`` message that follows them.
+any gap at once. Trades and statuses carry the number of the ``o`` message that follows them. Outside continuous
+trading a book may well be crossed: its orders wait for an auction. Prices are JSON numbers of dollars, sizes of shares;
+six decimals at most, so ``micros_of`` gets back exactly what was sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from trading.core.orders import MICROS_PER_DOLLAR
+MICROS: Final = 1_000_000  # of a dollar or a share
 
-Levels = dict[int, int]  # price in micro-dollars -> shares
+Levels = dict[int, int]  # price in micro-dollars -> micro-shares
 
 
 class FeedGapError(Exception):
@@ -57,11 +60,17 @@ class BookBuilder:
             for level in changes:
                 price_micros = micros_of(level["p"])
                 if level["s"]:
-                    levels[price_micros] = level["s"]
+                    levels[price_micros] = micros_of(level["s"])
                 else:
                     levels.pop(price_micros, None)
 
 
-def micros_of(price: float) -> int:
-    """The exact micro-dollars behind a price that travelled as a JSON number."""
-    return round(price * MICROS_PER_DOLLAR)
+def micros_of(number: float) -> int:
+    """The exact millionths behind a price or size that travelled as a JSON number."""
+    return round(number * MICROS)
+
+
+def number_of(micros: int) -> float:
+    """Millionths as a JSON number; whole ones stay integers, which are exact at any size."""
+    whole, fraction = divmod(micros, MICROS)
+    return micros / MICROS if fraction else whole
