@@ -63,7 +63,7 @@ class Subscriber:
             await asyncio.gather(following, stopping, return_exceptions=True)
 
     def books(self) -> dict[str, dict[str, Any]]:
-        """The books as they are: best level first, [price in micro-dollars, size]."""
+        """The books as they are: best level first, [price in micro-dollars, micro-shares]."""
         return {
             symbol: {
                 "sequence": book.sequence,

@@ -36,7 +36,7 @@ async def test_books_are_built_from_a_snapshot_and_deltas_and_every_message_is_k
 ) -> None:
     async with feed([[SNAPSHOT, TRADE, DELTA], [HEARTBEAT]]) as server:
         books, rows = await follow(server, tmp_path, rows=4)
-    assert books == {"AAA": {"sequence": 6, "bids": [(99_980_000, 4)], "asks": [(100_010_000, 7)]}}
+    assert books == {"AAA": {"sequence": 6, "bids": [(99_980_000, 4_000_000)], "asks": [(100_010_000, 7_000_000)]}}
     assert [row.kind for row in rows[:4]] == ["o", "t", "o", "h"]
     assert [json.loads(row.message) for row in rows[:4]] == [SNAPSHOT, TRADE, DELTA, HEARTBEAT]
     assert [(row.symbol, row.sequence) for row in rows[:4]] == [("AAA", 5), ("AAA", 6), ("AAA", 6), (None, None)]
@@ -99,7 +99,7 @@ async def test_as_a_process_it_ends_on_sigterm_with_its_books_beside_its_record(
         server.release.set()
         assert await asyncio.wait_for(process.wait(), 30) == 0
     books = json.loads((tmp_path / "feed_books.json").read_bytes())
-    assert books == {"AAA": {"sequence": 6, "bids": [[99_980_000, 4]], "asks": [[100_010_000, 7]]}}
+    assert books == {"AAA": {"sequence": 6, "bids": [[99_980_000, 4_000_000]], "asks": [[100_010_000, 7_000_000]]}}
     assert (tmp_path / "feed.parquet").exists()
 
 
