@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,19 @@ from stack.options import StackOptions
 from stack.topology import Instrument, Topology, platform_topology
 from tests.client import Client
 
-SYMBOLS = ("AAA", "BBB", "FED")
+SYMBOLS = ("AAA", "BBB", "FED", "SHO")
+MARGIN = 6  # the index of the margin account, which owns no shares
 
 
 def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
-    accounts = generate_accounts(
-        6, cash_micros=10_000_000_000_000, shares=dict.fromkeys(SYMBOLS, 100_000), name="trader"
-    )
+    """Prices may be far from their references; of SHO fractions are traded, and it can be sold short."""
+    free = Instrument("", 10_000, 100_000_000, collar_ppm=1_000_000, band_ppm=0)
+    instruments = [replace(free, symbol=symbol) for symbol in SYMBOLS]
+    instruments[-1] = replace(instruments[-1], shortable=True, fractionable=True)
+    accounts = generate_accounts(6, cash_micros=10**13, shares=dict.fromkeys(SYMBOLS, 100_000), name="trader")
+    (margin,) = generate_accounts(1, cash_micros=10**9, shares={}, name="margin", first_id=7)
     return platform_topology(
-        instruments=[Instrument(symbol, 10_000, 100_000_000) for symbol in SYMBOLS], accounts=accounts, proxied=proxied
+        instruments=instruments, accounts=(*accounts, replace(margin, multiplier=2)), proxied=proxied
     )
 
 

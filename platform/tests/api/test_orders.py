@@ -71,9 +71,9 @@ async def test_nobody_sees_or_cancels_anothers_order(client: Client) -> None:
 
 
 async def test_an_order_beyond_the_buying_power_is_refused_with_the_numbers(client: Client) -> None:
-    status, error = await client.place(limit_order("buy", 900_000, "990.00"))
+    status, error = await client.place(limit_order("buy", 900_000, "190.00"))
     assert (status, error["code"]) == (403, 40310000)
-    assert "891000000" in error["message"]
+    assert "171000000000000" in error["message"]
 
 
 async def test_a_wrong_key_gets_nowhere(client: Client) -> None:
@@ -86,7 +86,12 @@ async def test_a_wrong_key_gets_nowhere(client: Client) -> None:
         assert (status, error["code"]) == (401, 40110000)
 
 
+def exits(take_profit: str, stop_loss: str, **more: str) -> dict[str, Any]:
+    return {"take_profit": {"limit_price": take_profit}, "stop_loss": {"stop_price": stop_loss, **more}}
+
+
 VALID = limit_order("buy", 1, "10.00")
+PLAIN_MARKET = {key: value for key, value in VALID.items() if key != "limit_price"} | {"type": "market"}
 MALFORMED: dict[str, Any] = {
     "no body": b"",
     "no object": b"[1, 2]",
@@ -100,6 +105,21 @@ MALFORMED: dict[str, Any] = {
     "zero quantity": {**VALID, "qty": "0"},
     "fraction of a share": {**VALID, "qty": "0.5"},
     "huge quantity": {**VALID, "qty": "1e400"},
+    "quantity beyond the wire": {**VALID, "qty": "9999999999999.5"},
+    "price beyond the wire": {**VALID, "limit_price": "999999999999999"},
+    "quantity finer than a millionth": {**VALID, "qty": "1.0000001"},
+    "neither quantity nor dollars": {key: value for key, value in VALID.items() if key != "qty"},
+    "quantity and dollars": {**VALID, "notional": "10"},
+    "stop without a price": {**PLAIN_MARKET, "type": "stop"},
+    "market with a stop price": {**PLAIN_MARKET, "stop_price": "10"},
+    "two trails": {**PLAIN_MARKET, "type": "trailing_stop", "trail_price": "1", "trail_percent": "1"},
+    "trail finer than a millionth": {**PLAIN_MARKET, "type": "trailing_stop", "trail_percent": "1.00001"},
+    "bracket without a stop": {**VALID, "order_class": "bracket", "take_profit": {"limit_price": "20"}},
+    "exits the wrong way round": {**VALID, "order_class": "bracket", **exits("5.00", "20.00")},
+    "exits of a simple order": {**VALID, **exits("20.00", "5.00")},
+    "unknown field of an exit": {**VALID, "order_class": "oto", "stop_loss": {"price": "5.00"}},
+    "post_only market order": {**PLAIN_MARKET, "post_only": True},
+    "extended hours": {**VALID, "extended_hours": True},
     "quantity beyond a bigint": {**VALID, "qty": "99999999999999999"},
     "wrong type of quantity": {**VALID, "qty": {"a": 1}},
     "price between ticks": {**VALID, "limit_price": "10.001"},

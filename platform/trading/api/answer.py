@@ -8,5 +8,5 @@ from fastapi import Response
 _encode = msgspec.json.Encoder().encode
 
 
-def answer(body: object) -> Response:
-    return Response(_encode(body), media_type="application/json")
+def answer(body: object, status: int = 200) -> Response:
+    return Response(_encode(body), status, media_type="application/json")

@@ -21,6 +21,13 @@ _STATUS_OF_REASON: Final = {
     RejectReason.UNKNOWN_ORDER: 404,
     RejectReason.INSUFFICIENT_BUYING_POWER: 403,
     RejectReason.INSUFFICIENT_SHARES: 403,
+    RejectReason.ACCOUNT_BLOCKED: 403,
+    RejectReason.KILL_SWITCH: 403,
+    RejectReason.ORDER_QUANTITY_LIMIT: 403,
+    RejectReason.ORDER_VALUE_LIMIT: 403,
+    RejectReason.OPEN_ORDER_LIMIT: 403,
+    RejectReason.POSITION_LIMIT: 403,
+    RejectReason.ORDER_RATE_LIMIT: 429,
 }
 
 

@@ -1,43 +1,29 @@
-"""/v2/orders: place, look up, list, cancel."""
+"""/v2/orders: place, look up, list, replace, cancel."""
 
 from __future__ import annotations
 
-import re
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Final, Literal
-from uuid import uuid4
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from trading.api.answer import answer
 from trading.api.context import Caller, Context, ContextOf
 from trading.api.engine_client import OutcomeUnknownError
 from trading.api.errors import ApiError, refusal
-from trading.core.commands import CancelOrder, PlaceOrder
-from trading.core.orders import (
-    MAX_CLIENT_ORDER_ID_LENGTH,
-    MICROS_PER_DOLLAR,
-    AccountId,
-    OrderId,
-    OrderStatus,
-    OrderType,
-    RejectReason,
-    Side,
-    Symbol,
-    TimeInForce,
-)
+from trading.api.order_requests import CLIENT_ORDER_ID, STATUSES, ListRequest, OrderRequest, ReplaceRequest
+from trading.core.commands import CancelAll, CancelOrder, PlaceOrder, ReplaceOrder
+from trading.core.orders import OPEN_STATUSES, AccountId, OrderId, OrderStatus, RejectReason, Symbol
 from trading.infra.database import DatabaseError
 from trading.infra.journal import order_of
-from trading.wire.engine import Denied
+from trading.wire.engine import Answer, Denied, Done
 from trading.wire.orders import OrderView, order_id_of, public_order
 
 router = APIRouter(prefix="/v2")
 
-_CLIENT_ORDER_ID: Final = r"^[A-Za-z0-9_.:\-]+$"
-_PLAIN_DECIMAL: Final = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?", re.ASCII)
 _MAX_NS: Final = 2**63 - 1
 
 _BY_ID: Final = "SELECT * FROM orders WHERE order_id = $1 AND account_id = $2"
@@ -54,98 +40,22 @@ ORDER BY order_id {direction} LIMIT $7
 """
 
 
-def _plain(value: object) -> object:
-    """Python reads more as a number than a client can have meant: other alphabets' digits, spaces, underscores."""
-    if isinstance(value, str) and not _PLAIN_DECIMAL.fullmatch(value):
-        raise ValueError("expected a plain decimal, as in 101.50")
-    return value
+_OPEN_ORDERS: Final = "SELECT order_id, symbol FROM orders WHERE account_id = $1 AND status = ANY($2) ORDER BY order_id"
 
+_BY_IDS: Final = "SELECT * FROM orders WHERE account_id = $1 AND order_id = ANY($2) ORDER BY order_id"
 
-_PlainDecimal = Annotated[Decimal, BeforeValidator(_plain)]
-
-
-class OrderRequest(BaseModel):
-    """Body of POST /v2/orders. ``qty`` and prices are decimals, as strings or JSON numbers."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    symbol: Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[A-Z][A-Z0-9.]*$")]
-    qty: Annotated[_PlainDecimal, Field(gt=0, max_digits=18, decimal_places=9)]
-    side: Side
-    type: OrderType
-    time_in_force: TimeInForce
-    limit_price: Annotated[_PlainDecimal | None, Field(gt=0, max_digits=18, decimal_places=9)] = None
-    client_order_id: Annotated[
-        str | None, Field(min_length=1, max_length=MAX_CLIENT_ORDER_ID_LENGTH, pattern=_CLIENT_ORDER_ID)
-    ] = None
-    order_class: Literal["simple", ""] | None = None
-    extended_hours: Literal[False] = False
-
-    def command(self, account_id: AccountId) -> PlaceOrder:
-        """Raises ApiError for a combination no order can have."""
-        if (self.type is OrderType.LIMIT) != (self.limit_price is not None):
-            needs = "requires" if self.type is OrderType.LIMIT else "takes no"
-            raise ApiError(422, f"{self.type} orders {needs} limit_price")
-        return PlaceOrder(
-            at_ns=0,
-            account_id=account_id,
-            client_order_id=self.client_order_id or str(uuid4()),
-            symbol=Symbol(self.symbol),
-            side=self.side,
-            order_type=self.type,
-            time_in_force=self.time_in_force,
-            quantity=_whole(self.qty, "qty", "fractional shares are not traded"),
-            limit_price_micros=None
-            if self.limit_price is None
-            else _whole(self.limit_price * MICROS_PER_DOLLAR, "limit_price", "finer than a micro-dollar"),
-        )
-
-
-def _whole(value: Decimal, name: str, why: str) -> int:
-    if value != value.to_integral_value():
-        raise ApiError(422, f"{name}: {why}")
-    return int(value)
-
-
-class StatusFilter(StrEnum):
-    OPEN = "open"
-    CLOSED = "closed"
-    ALL = "all"
-
-
-_STATUSES: Final = {
-    StatusFilter.OPEN: [OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED],
-    StatusFilter.CLOSED: [OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED],
-    StatusFilter.ALL: None,
-}
-
-
-class ListRequest(BaseModel):
-    """Query of GET /v2/orders. ``after`` and ``until`` bound the time of submission, exclusively."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    status: StatusFilter = StatusFilter.OPEN
-    limit: Annotated[int, Field(ge=1, le=500)] = 50
-    after: datetime | None = None
-    until: datetime | None = None
-    direction: Literal["asc", "desc"] = "desc"
-    symbols: Annotated[str | None, Field(pattern=r"^[A-Z0-9.,]*$")] = None
-    side: Side | None = None
-    nested: bool = False
+_LEGS: Final = """
+SELECT * FROM orders WHERE account_id = $1 AND parent_id = ANY($2) AND status <> 'replaced' ORDER BY order_id
+"""
 
 
 @router.post("/orders")
 async def place_order(order: OrderRequest, account_id: Caller, shared: ContextOf) -> Response:
     command = order.command(account_id)
-    try:
-        outcome, _ = await shared.engine.execute(command, shared.deadline_s)
-    except OutcomeUnknownError as error:
-        raise OutcomeUnknownError(f"{error}; look the order up by client_order_id {command.client_order_id}") from error
+    outcome = await _execute(command, shared)
     if isinstance(outcome, Denied):
         raise refusal(outcome)
-    assert outcome.order is not None
-    return answer(public_order(outcome.order))
+    return _accepted(outcome)
 
 
 @router.get("/orders")
@@ -153,19 +63,23 @@ async def list_orders(query: Annotated[ListRequest, Query()], account_id: Caller
     rows = await shared.database.fetch(
         _LIST.format(direction=query.direction),
         account_id,
-        _STATUSES[query.status],
+        STATUSES[query.status],
         query.symbols.split(",") if query.symbols else None,
         query.side,
         _ns(query.after),
         _ns(query.until),
         query.limit,
     )
-    return answer([public_order(order_of(row)) for row in rows])
+    orders = [order_of(row) for row in rows]
+    if query.nested:
+        listed = await _add_legs(orders, account_id, shared)
+        orders = [order for order in orders if order.parent_id not in listed]
+    return answer([public_order(order) for order in orders])
 
 
 @router.get("/orders:by_client_order_id")
 async def get_order_by_client_order_id(
-    client_order_id: Annotated[str, Query(max_length=128, pattern=_CLIENT_ORDER_ID)],
+    client_order_id: Annotated[str, Query(max_length=128, pattern=CLIENT_ORDER_ID)],
     account_id: Caller,
     shared: ContextOf,
 ) -> Response:
@@ -176,8 +90,40 @@ async def get_order_by_client_order_id(
 
 
 @router.get("/orders/{order_id}")
-async def get_order(order_id: str, account_id: Caller, shared: ContextOf) -> Response:
-    return answer(public_order(await _own_order(order_id, account_id, shared)))
+async def get_order(order_id: str, account_id: Caller, shared: ContextOf, nested: bool = False) -> Response:
+    order = await _own_order(order_id, account_id, shared)
+    if nested:
+        await _add_legs([order], account_id, shared)
+    return answer(public_order(order))
+
+
+@router.patch("/orders/{order_id}")
+async def replace_order(order_id: str, changes: ReplaceRequest, account_id: Caller, shared: ContextOf) -> Response:
+    """The answer is the new order; the old one ends as replaced."""
+    order = await _own_order(order_id, account_id, shared)
+    outcome = await _execute(changes.command(account_id, order), shared)
+    if isinstance(outcome, Denied):
+        if outcome.reason is RejectReason.NOT_REPLACEABLE:
+            await _require_open(order_id, account_id, shared)
+        raise refusal(outcome)
+    return _accepted(outcome)
+
+
+@router.delete("/orders")
+async def cancel_all_orders(account_id: Caller, shared: ContextOf) -> Response:
+    """Cancels all that was open when it was asked; 207 with each order's own status, 422 for one that ended before."""
+    rows = await shared.database.fetch(_OPEN_ORDERS, account_id, sorted(OPEN_STATUSES))
+    commands = [CancelAll(0, account_id, Symbol(symbol)) for symbol in sorted({row["symbol"] for row in rows})]
+    for outcome, _ in await asyncio.gather(*(shared.engine.execute(c, shared.deadline_s) for c in commands)):
+        if isinstance(outcome, Denied) and outcome.reason is not RejectReason.NOT_CANCELABLE:
+            raise refusal(outcome)
+    ended = await shared.database.fetch(_BY_IDS, account_id, [row["order_id"] for row in rows])
+    return answer([_cancellation(order_of(row)) for row in ended], 207)
+
+
+def _cancellation(order: OrderView) -> dict[str, Any]:
+    shown = public_order(order)
+    return {"id": shown["id"], "status": 200 if order.status is OrderStatus.CANCELED else 422, "body": shown}
 
 
 @router.delete("/orders/{order_id}", status_code=204, response_class=Response)
@@ -197,6 +143,38 @@ async def cancel_order(order_id: str, account_id: Caller, shared: ContextOf) -> 
     if outcome.reason is RejectReason.NOT_CANCELABLE:
         raise ApiError(422, f'order is already in "{order.status}" state')
     raise refusal(outcome)
+
+
+async def _execute(command: PlaceOrder | ReplaceOrder, shared: Context) -> Answer:
+    try:
+        outcome, _ = await shared.engine.execute(command, shared.deadline_s)
+    except OutcomeUnknownError as error:
+        raise OutcomeUnknownError(f"{error}; look the order up by client_order_id {command.client_order_id}") from error
+    return outcome
+
+
+def _accepted(outcome: Done) -> Response:
+    assert outcome.order is not None
+    return answer(public_order(outcome.order))
+
+
+async def _add_legs(orders: Sequence[OrderView], account_id: AccountId, shared: Context) -> set[OrderId]:
+    """Puts the legs below their parents; returns the ids of all that were asked about."""
+    ids = {order.order_id for order in orders}
+    legs: dict[OrderId | None, list[OrderView]] = defaultdict(list)
+    for row in await shared.database.fetch(_LEGS, account_id, list(ids)):
+        leg = order_of(row)
+        legs[leg.parent_id].append(leg)
+    for order in orders:
+        order.legs = tuple(legs[order.order_id])
+    return ids
+
+
+async def _require_open(order_id: str, account_id: AccountId, shared: Context) -> None:
+    """Raises ApiError for an order that has ended: nothing can be done with it any more."""
+    order = await _own_order(order_id, account_id, shared)
+    if order.status not in OPEN_STATUSES:
+        raise ApiError(422, f'order is already in "{order.status}" state')
 
 
 async def _own_order(order_id: str, account_id: AccountId, shared: Context) -> OrderView:
