@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from trading.core.order_book import BookSide, Fill
 
 PRICES = st.integers(1, 6)
+CROWD = 100  # more than a small level holds
 QUANTITIES = st.integers(1, 5) | st.integers(1, 10**15)
 
 
@@ -31,11 +32,12 @@ class BookAgainstAList(RuleBasedStateMachine):
         self.orders: list[Order] = []
         self.last_place = 0
 
-    @rule(price_micros=PRICES, quantity=QUANTITIES)
-    def add(self, price_micros: int, quantity: int) -> None:
-        self.last_place += 1
-        self.side.add(self.last_place, price_micros, quantity)
-        self.orders.append(Order(self.last_place, price_micros, quantity))
+    @rule(price_micros=PRICES, quantity=QUANTITIES, orders=st.integers(1, 5) | st.just(CROWD))
+    def add(self, price_micros: int, quantity: int, orders: int) -> None:
+        for _ in range(orders):
+            self.last_place += 1
+            self.side.add(self.last_place, price_micros, quantity)
+            self.orders.append(Order(self.last_place, price_micros, quantity))
         self.orders.sort(key=lambda order: (-self.sign * order.price_micros, order.place))
 
     @precondition(lambda self: self.orders)
