@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
 from tests.client import Client, limit_order
 
@@ -36,8 +38,8 @@ async def read(client: Client, shown: dict[str, Any], account: int = 0, **query:
     return dict(answer)
 
 
-@pytest.fixture(autouse=True)
-async def empty_book(client: Client) -> Any:
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def empty_book(client: Client) -> AsyncIterator[None]:
     """No test leaves an order to the next."""
     yield
     for account in (0, 1, 2, 6):
