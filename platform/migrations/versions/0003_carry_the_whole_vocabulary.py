@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 _OPEN = "status IN ('held', 'new', 'partially_filled')"
 _OPEN_BEFORE = "status IN ('new', 'partially_filled')"

@@ -27,10 +27,11 @@ from trading.wire.journal import JournalRecord, decode_command, decode_events, e
 from trading.wire.orders import OrderView
 
 PAGE: Final = 2_000
+NOTIFICATIONS: Final = "journal"  # the channel on which every batch tells its last sequence number
 
 # What the server says when somebody cancelled a commit that was waiting for its standby: the transaction
 # is visible, but may be on one server only, so it must not be acknowledged.
-_UNREPLICATED_WARNING: Final = "canceling wait for synchronous replication"
+UNREPLICATED_WARNING: Final = "canceling wait for synchronous replication"
 
 
 class FencedError(Exception):
@@ -55,6 +56,7 @@ class Batch:
     last_prices: dict[str, int] = field(default_factory=dict)
     accounts: dict[int, tuple[Any, ...]] = field(default_factory=dict)
     kill_switches: dict[int, bool] = field(default_factory=dict)
+    state_hashes: list[tuple[int, int, str]] = field(default_factory=list)
 
     def add(self, record: JournalRecord) -> tuple[bytes, bytes]:
         """Adds the record's own row and those of its events; returns its encoded command and events."""
@@ -115,6 +117,7 @@ _COLUMNS: Final[dict[str, dict[str, str]]] = {
     for table in (
         *(tables.journal, tables.orders, tables.fills, tables.ledger),
         *(tables.balances, tables.instruments, tables.markets, tables.accounts, tables.kill_switches),
+        tables.state_hashes,
     )
 }
 
@@ -142,7 +145,10 @@ _CHANGES: Final = {
 
 
 def _commit_statement() -> str:
-    """One statement: locks the epoch and, if it is still ours, inserts everything. One round trip, all or nothing."""
+    """One statement: locks the epoch and, if it is still ours, inserts everything. One round trip, all or nothing.
+
+    Whoever listens is told the last sequence once all of it is durable.
+    """
     parts, parameter = ["fence AS MATERIALIZED (SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE)"], 2
     for table, columns in _COLUMNS.items():
         names = ", ".join(columns)
@@ -153,7 +159,8 @@ def _commit_statement() -> str:
             f"{table}_rows AS (INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
             f" WHERE EXISTS (SELECT 1 FROM fence){change})"
         )
-    return f"WITH {', '.join(parts)} SELECT count(*) FROM fence"
+    told = f"SELECT pg_notify('{NOTIFICATIONS}', ($2::bigint[])[cardinality($2::bigint[])]::text) AS told FROM fence"
+    return f"WITH {', '.join(parts)} SELECT count(told) FROM ({told}) AS notified"
 
 
 _COMMIT: Final = _commit_statement()
@@ -219,6 +226,7 @@ class JournalWriter:
             *_columns("markets", batch.markets()),
             *_columns("accounts", list(batch.accounts.values())),
             *_columns("kill_switches", list(batch.kill_switches.items())),
+            *_columns("state_hashes", batch.state_hashes),
         )
         try:
             held = await within(
@@ -227,12 +235,12 @@ class JournalWriter:
         except DatabaseError as error:
             raise AmbiguousCommitError(str(error)) from error
         if self._unreplicated:
-            raise AmbiguousCommitError(_UNREPLICATED_WARNING)
+            raise AmbiguousCommitError(UNREPLICATED_WARNING)
         if not held:
             raise FencedError(f"epoch {self._epoch} is over")
 
     def _on_notice(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
-        if _UNREPLICATED_WARNING in str(message):
+        if UNREPLICATED_WARNING in str(message):
             self._unreplicated = True
 
 
