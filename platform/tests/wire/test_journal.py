@@ -60,7 +60,7 @@ def same(read: Any, written: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", get_args(Command))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)  # a busy machine is no defect
 @given(st.data())
 def test_a_command_is_read_back_as_it_was_written(kind: type, data: st.DataObject) -> None:
     command = data.draw(filled(kind))
@@ -68,7 +68,7 @@ def test_a_command_is_read_back_as_it_was_written(kind: type, data: st.DataObjec
 
 
 @pytest.mark.parametrize("kind", get_args(Event))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)  # a busy machine is no defect
 @given(st.data())
 def test_an_event_is_read_back_as_it_was_written(kind: type, data: st.DataObject) -> None:
     event = data.draw(filled(kind))

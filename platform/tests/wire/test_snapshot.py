@@ -23,8 +23,9 @@ from trading.core.orders import (
     Symbol,
     TimeInForce,
 )
-from trading.core.state import STATE_VERSION, State, restore, state_of
-from trading.wire.snapshot import SnapshotFormatError, decode_snapshot, encode_snapshot
+from trading.core.state import State, restore, state_of
+from trading.wire.orders import OrderView, fold
+from trading.wire.snapshot import SNAPSHOT_VERSION, SnapshotFormatError, decode_snapshot, encode_snapshot
 
 AAA, ONE, TWO = Symbol("AAA"), AccountId(1), AccountId(2)
 SHARE, DOLLAR = 10**6, 10**6
@@ -55,7 +56,7 @@ def state() -> State:
 def test_a_restored_exchange_goes_on_as_the_one_whose_snapshot_it_is() -> None:
     before = state()
     assert len(before.open_orders) >= 4
-    read = decode_snapshot(encode_snapshot(before))
+    read, _ = decode_snapshot(encode_snapshot(before))
     assert read == before
     original, restored = restore(before), restore(read)
     order = PlaceOrder(9, ONE, "z", AAA, SELL, OrderType.MARKET, TimeInForce.IOC, 3 * SHARE, None)
@@ -65,6 +66,17 @@ def test_a_restored_exchange_goes_on_as_the_one_whose_snapshot_it_is() -> None:
     assert state_of(restored).hash() == state_of(original).hash()
 
 
+def test_the_open_orders_come_back_as_clients_see_them() -> None:
+    exchange, orders = Exchange(), dict[OrderId, OrderView]()
+    for command in HISTORY:
+        events = exchange.apply(command)
+        assert isinstance(events, list)
+        fold(orders, events, sequence=exchange.sequence, at_ns=command.at_ns)
+    assert orders[OrderId(2)].special == BRACKET
+    _, read = decode_snapshot(encode_snapshot(state_of(exchange), orders.values()))
+    assert read == list(orders.values())
+
+
 @pytest.mark.parametrize("end", [0, 1, 2, 50, -1])
 def test_a_snapshot_that_was_cut_off_is_refused(end: int) -> None:
     with pytest.raises(SnapshotFormatError):
@@ -72,8 +84,10 @@ def test_a_snapshot_that_was_cut_off_is_refused(end: int) -> None:
 
 
 def test_another_versions_snapshot_is_refused_by_its_number() -> None:
-    other = msgspec.msgpack.encode((STATE_VERSION + 1, {"what": "ever"}))
-    with pytest.raises(SnapshotFormatError, match=f"version {STATE_VERSION + 1}, this build restores {STATE_VERSION}"):
+    other = msgspec.msgpack.encode((SNAPSHOT_VERSION + 1, {"what": "ever"}))
+    with pytest.raises(
+        SnapshotFormatError, match=f"version {SNAPSHOT_VERSION + 1}, this build restores {SNAPSHOT_VERSION}"
+    ):
         decode_snapshot(other)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from copy import copy
+from typing import Any, Self
 
 from trading.core.commands import Command
 from trading.core.events import Event, LedgerPosted, Refused, Repeated
 from trading.core.exchange import Exchange, symbol_of
 from trading.core.orders import OPEN_STATUSES, OrderId, Side
 from trading.core.replay import follow
-from trading.core.state import state_of
+from trading.core.state import restore, state_of
 from trading.infra.journal import Batch
 from trading.wire.journal import JournalRecord
 from trading.wire.orders import OrderView, fold
+from trading.wire.snapshot import decode_snapshot, encode_snapshot
 
 
 class Replica:
@@ -42,6 +45,20 @@ class Replica:
         """Applies a record that is durable already. Raises ReplayError when it does not repeat itself: do not serve."""
         follow(self.exchange, record.command, record.events)
         self._drop_closed(self._fold(record))
+
+    def freeze(self) -> Callable[[], bytes]:
+        """What encodes a snapshot of now, later and in a thread."""
+        state, orders = state_of(self.exchange), [copy(order) for order in self._open.values()]
+        return lambda: encode_snapshot(state, orders)
+
+    @classmethod
+    def restored(cls, snapshot: bytes) -> Self:
+        """Goes on as the one that was frozen. Raises SnapshotFormatError."""
+        state, orders = decode_snapshot(snapshot)
+        replica = cls()
+        replica.exchange = restore(state)
+        replica._open = {order.order_id: order for order in orders}
+        return replica
 
     def full_state(self) -> dict[str, Any]:
         """The whole state's hash with the books, all of one moment."""

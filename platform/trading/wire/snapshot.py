@@ -1,33 +1,39 @@
-"""The format of snapshots: the core's whole state as one versioned MessagePack document."""
+"""The format of snapshots: the core's whole state, and the open orders as clients see them, as versioned MessagePack.
+
+The core keeps less of an order than clients are shown (its value so far, its times), so both belong to an engine.
+"""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 
-from trading.core.state import STATE_VERSION, State
+from trading.core.state import State
+from trading.wire.orders import OrderView
+
+SNAPSHOT_VERSION: Final = 1  # of the shape of State and OrderView
 
 
 class SnapshotFormatError(Exception):
     """A snapshot is damaged, or not of the version this build can restore."""
 
 
-def encode_snapshot(state: State) -> bytes:
-    return _encode((STATE_VERSION, state))
+def encode_snapshot(state: State, orders: Iterable[OrderView] = ()) -> bytes:
+    return _encode((SNAPSHOT_VERSION, (state, tuple(orders))))
 
 
-def decode_snapshot(snapshot: bytes) -> State:
+def decode_snapshot(snapshot: bytes) -> tuple[State, list[OrderView]]:
     """Raises SnapshotFormatError. What it cannot see is damage that leaves a well-formed state: keep a checksum."""
     try:
-        version, state = _decode(snapshot)
-        if version != STATE_VERSION:
-            raise SnapshotFormatError(f"snapshot of version {version}, this build restores {STATE_VERSION}")
+        version, body = _decode(snapshot)
+        if version != SNAPSHOT_VERSION:
+            raise SnapshotFormatError(f"snapshot of version {version}, this build restores {SNAPSHOT_VERSION}")
         with _no_garbage_collection():
-            return _decode_state(state)
+            return _decode_body(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotFormatError(str(error)) from error
 
@@ -46,4 +52,4 @@ def _no_garbage_collection() -> Iterator[None]:
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
-_decode_state: Final = msgspec.msgpack.Decoder(State).decode
+_decode_body: Final = msgspec.msgpack.Decoder(tuple[State, list[OrderView]]).decode
