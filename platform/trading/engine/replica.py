@@ -27,6 +27,11 @@ class Replica:
     def sequence(self) -> int:
         return self.exchange.sequence
 
+    @property
+    def at_ns(self) -> int:
+        """When the last record was stamped."""
+        return self.exchange.now_ns
+
     def execute(self, command: Command, *, epoch: int, batch: Batch) -> JournalRecord | Refused | Repeated:
         """Applies a new command; what it changed is added to ``batch``, which must become durable before any answer."""
         outcome = self.exchange.apply(command)
@@ -45,6 +50,9 @@ class Replica:
         """Applies a record that is durable already. Raises ReplayError when it does not repeat itself: do not serve."""
         follow(self.exchange, record.command, record.events)
         self._drop_closed(self._fold(record))
+
+    def state_hash(self) -> str:
+        return state_of(self.exchange).hash()
 
     def freeze(self) -> Callable[[], bytes]:
         """What encodes a snapshot of now, later and in a thread."""
@@ -66,7 +74,7 @@ class Replica:
         return {
             "sequence": self.sequence,
             "symbols": {symbol: self.exchange.symbol_sequence(symbol) for symbol in symbols},
-            "state_hash": state_of(self.exchange).hash(),
+            "state_hash": self.state_hash(),
             "books": {
                 symbol: {
                     "bids": self.exchange.book(symbol).levels(Side.BUY),
