@@ -64,7 +64,7 @@ NOWHERE, NOBODY = Symbol("NOWHERE"), AccountId(77)
 
 
 def absurd_command(flow: Flow) -> Command:
-    kinds: tuple[Callable[[Flow], Command], ...] = (_order, _order, _order, _replacement, _other, _settings)
+    kinds: tuple[Callable[[Flow], Command], ...] = (_order, _order, _order, _replacement, _other, _other, _settings)
     return kinds[flow.draw.randrange(len(kinds))](flow)
 
 
@@ -91,6 +91,7 @@ def _order(flow: Flow) -> Command:
         lambda: command._replace(quantity=_number(flow)),
         lambda: command._replace(limit_price_micros=_number(flow)),
         lambda: command._replace(limit_price_micros=(command.limit_price_micros or 10**7) + 1),
+        lambda: command._replace(quantity=10**15),
         lambda: command._replace(account_id=NOBODY),
         lambda: command._replace(symbol=NOWHERE),
         lambda: command._replace(client_order_id=NAMES[draw.randrange(len(NAMES))]),

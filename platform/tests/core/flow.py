@@ -51,7 +51,7 @@ from trading.core.orders import (
 )
 
 from .absurd import absurd_command
-from .listing import ACCOUNTS, CENT, FEES, INSTRUMENTS, NEXT_PHASES, SHARE, SHORT
+from .listing import ACCOUNTS, CENT, FEES, INSTRUMENTS, NEXT_PHASES, POOR, SHARE, SHORT
 from .settings_flow import change_of_settings, movement_of_assets
 
 
@@ -63,7 +63,7 @@ class Mood(NamedTuple):
     cancels_of_all: int = 10
     settings: int = 25
     movements: int = 25
-    absurdities: int = 25
+    absurdities: int = 40
     repetitions: int = 8
     phases: int = 15  # of any market; one that is not open moves on much more often
     shares_each: int = 150
@@ -71,7 +71,7 @@ class Mood(NamedTuple):
 
 
 LIVELY = Mood()
-BUSY = Mood(320, 100, 1, 2, 4, 3, 2, 2, 20_000, 1_000_000)
+BUSY = Mood(200, 90, 1, 1, 3, 3, 2, 1, 20_000, 1_000_000)
 
 
 class Flow:
@@ -88,7 +88,7 @@ class Flow:
         self.open: dict[OrderId, OrderAccepted] = {}
         self.ids: list[OrderId] = []  # of open orders, and of some that no longer are
         self.named: list[PlaceOrder | ReplaceOrder] = []
-        self.repairs: list[SetKillSwitch | ChangeAccount | ChangeInstrument] = []
+        self.repairs: list[SetKillSwitch | CancelAll | ChangeAccount | ChangeInstrument] = []
         self._kinds = self._kinds_of_commands()
         self._orders = self._kinds_of_orders()
 
@@ -97,7 +97,8 @@ class Flow:
         commands: list[Command] = [ListInstrument(0, instrument) for instrument in INSTRUMENTS]
         for account_id, terms in ACCOUNTS.items():
             commands.append(OpenAccount(0, account_id, terms))
-            commands.append(Deposit(0, account_id, CASH, self.mood.dollars_each * MICROS_PER_DOLLAR))
+            cash = self.mood.dollars_each * MICROS_PER_DOLLAR // (20 if account_id == POOR else 1)
+            commands.append(Deposit(0, account_id, CASH, cash))
             if account_id not in SHORT:
                 shares = self.mood.shares_each * SHARE
                 commands += [Deposit(0, account_id, instrument.symbol, shares) for instrument in INSTRUMENTS]
@@ -115,8 +116,7 @@ class Flow:
         if not isinstance(outcome, list):
             return
         for event in outcome:
-            kind = type(event)
-            if kind is not LedgerPosted:
+            if type(event) is not LedgerPosted:
                 self._saw_event(event)
         if len(self.ids) > 2 * len(self.open) + 20:
             self.ids = list(self.open)
@@ -138,6 +138,7 @@ class Flow:
                 self.phases[event.symbol] = event.phase
             case KillSwitchSet(engaged=True):
                 self.repairs.append(SetKillSwitch(0, event.account_id, False))
+                self.repairs += [CancelAll(0, event.account_id, instrument.symbol) for instrument in INSTRUMENTS]
             case AccountChanged() if event.terms != ACCOUNTS[event.account_id]:
                 self.repairs.append(ChangeAccount(0, event.account_id, ACCOUNTS[event.account_id]))
             case InstrumentChanged() if event.instrument != self.instruments[event.instrument.symbol]:

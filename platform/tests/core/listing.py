@@ -25,10 +25,11 @@ ACCOUNTS = {
     AccountId(1): AccountTerms(),
     AccountId(2): AccountTerms(2, SelfTrade.CANCEL_OLDEST),
     AccountId(3): AccountTerms(2, SelfTrade.DECREMENT),
-    AccountId(4): AccountTerms(1, SelfTrade.CANCEL_BOTH, limits=Limits(60 * SHARE, 10**9, 25, 3, 500 * SHARE)),
+    AccountId(4): AccountTerms(1, SelfTrade.CANCEL_BOTH, limits=Limits(60 * SHARE, 10**9, 9, 3, 500 * SHARE)),
     AccountId(5): AccountTerms(2, SelfTrade.CANCEL_NEWEST, limits=Limits(position=90 * SHARE)),
     AccountId(6): AccountTerms(1, SelfTrade.DECREMENT),
 }
+POOR = AccountId(6)  # it begins with little cash
 SHORT = (AccountId(3), AccountId(5))  # they begin without shares
 FEES = FeeSchedule(3_000_000, -2_000_000, 27_800, 166, 8_300_000)
 NEXT_PHASES = {

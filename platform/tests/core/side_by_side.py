@@ -28,9 +28,8 @@ class SideBySide:
         before = state_of(self.exchange) if thorough else None
         outcome = self.exchange.apply(command)
         expected = self.naive.apply(command)
-        if isinstance(outcome, Refused):
-            outcome = Refused(outcome.reason, "")
-        self._same(command, "outcome", outcome, expected)
+        said = Refused(outcome.reason, "") if isinstance(outcome, Refused) else outcome
+        self._same(command, "outcome", said, expected)
         if before is not None:
             if not isinstance(outcome, list):
                 self._same(command, "state", state_of(self.exchange), before)
@@ -85,6 +84,8 @@ class SideBySide:
             asset, amount = naive.reservation(order)
             needed[order.account, asset] = needed.get((order.account, asset), 0) + amount
         for row in state.balances:
+            if row.available + row.reserved == 0:
+                self._same(command, f"cost of nothing: {row}", row.cost_micros, 0)
             self._same(command, f"reserved: {row}", row.reserved, needed.get((row.account_id, row.asset), 0))
 
     def _same(self, command: Command, what: str, fast: object, naive: object) -> None:
