@@ -1,7 +1,7 @@
 """The order flow of the matching benchmarks, and the plainest book that can process it: the peer to beat.
 
 200,000 messages for one symbol from one seed: 54 % limit orders that rest, 38 % cancels of a resting order, 8 %
-limit orders that trade at once, upon a book that starts with 2,000 orders.
+limit orders that trade at once, upon a book of 10,000 orders, whose arrival is part of the flow.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from trading.core.orders import OrderId
+from trading.core.orders import MICROS_PER_SHARE
 
 TICK_MICROS = 10_000
 MIDDLE_TICKS = 10_000
-STARTING_ORDERS = 2_000
+STARTING_ORDERS = 10_000
 MESSAGES = 200_000
 SEED = 7
 
 
 class Message(NamedTuple):
-    """A new limit order, or with quantity 0 the cancel of the one with this id. Ids are 1, 2, 3..."""
+    """A new limit order, or with quantity 0 the cancel of the one with this id. Ids are 1, 2, 3...; micro-shares."""
 
-    order_id: OrderId
+    order_id: int
     is_buy: bool
     price_micros: int
     quantity: int
@@ -89,13 +89,26 @@ def messages(count: int = MESSAGES) -> list[Message]:
     return made
 
 
+def times_over(flow: list[Message], times: int) -> list[Message]:
+    """The flow again and again, with new ids each time; what is left of it is canceled before it starts again."""
+    book = PlainBook()
+    for message in flow:
+        if message.quantity:
+            book.place(*message)
+        else:
+            book.cancel(message.order_id)
+    once = [*flow, *(Message(order_id, False, 0, 0) for order_id in book.resting)]
+    last_id = max(message.order_id for message in flow)
+    return [Message(message[0] + last_id * time, *message[1:]) for time in range(times) for message in once]
+
+
 def _messages(chance: random.Random, book: PlainBook, candidates: list[int], count: int) -> Iterator[Message]:
     order_id = 0
     for number in range(STARTING_ORDERS + count):
         kind = chance.random() if number >= STARTING_ORDERS else 0.0
         canceled = _pick(chance, book, candidates) if 0.54 <= kind < 0.92 else None
         if canceled is not None:
-            yield Message(OrderId(canceled), False, 0, 0)
+            yield Message(canceled, False, 0, 0)
             continue
         order_id += 1
         is_buy = chance.random() < 0.5
@@ -103,7 +116,7 @@ def _messages(chance: random.Random, book: PlainBook, candidates: list[int], cou
         offset_ticks = -distance_ticks if kind < 0.92 else 5  # away from the middle, or five ticks beyond it
         quantity = 100 * chance.randint(1, 5) * (1 if kind < 0.92 else 3)
         price_ticks = MIDDLE_TICKS + (offset_ticks if is_buy else -offset_ticks)
-        yield Message(OrderId(order_id), is_buy, price_ticks * TICK_MICROS, quantity)
+        yield Message(order_id, is_buy, price_ticks * TICK_MICROS, quantity * MICROS_PER_SHARE)
 
 
 def _pick(chance: random.Random, book: PlainBook, candidates: list[int]) -> int | None:

@@ -1,33 +1,35 @@
-"""How fast is the bare order book? Peer: the plainest book one would write, on the same messages in the same run."""
+"""How fast is the bare order book? Peers: matching engines from PyPI and the plainest book, on the same messages.
+
+Cyclic garbage is collected as in the engine's process: what was there before the first message is frozen.
+"""
 
 from __future__ import annotations
 
-from flow import Message, PlainBook, messages
-from rounds import alternate, report
+from collections.abc import Callable
+
+from flow import TICK_MICROS, Message, messages, times_over
+from peers import Peer, RunsBourse, RunsLightMatchingEngine, RunsPlainBook, RunsPyOrderBook
+from rounds import Contender, alternate, report
 
 from trading.core.order_book import BookSide, OrderBook
-from trading.core.orders import BUY, OrderId
+from trading.core.orders import BUY, MICROS_PER_SHARE
 
 GOAL = 1_500_000
-ROUNDS = 9
-
-
-def run_plain_book(flow: list[Message]) -> tuple[int, int]:
-    """(fills, shares traded)"""
-    book = PlainBook()
-    place, cancel = book.place, book.cancel
-    for order_id, is_buy, price_micros, quantity in flow:
-        if quantity:
-            place(order_id, is_buy, price_micros, quantity)
-        else:
-            cancel(order_id)
-    return book.fills, book.volume
+ROUNDS = 5
+HISTORY = 10
+PEERS: dict[str, Callable[[], Peer]] = {
+    "plain book": RunsPlainBook,
+    "bourse": RunsBourse,
+    "lightmatchingengine": RunsLightMatchingEngine,
+    "pyorderbook": RunsPyOrderBook,
+}
+LEAST = {"bourse": 0.8, "lightmatchingengine": 5.0, "pyorderbook": 5.0}
 
 
 def run_order_book(flow: list[Message]) -> tuple[int, int]:
-    """(fills, shares traded)"""
+    """(fills, micro-shares traded)"""
     bids, asks = OrderBook().sides[BUY]
-    resting: dict[OrderId, tuple[BookSide, int]] = {}
+    resting: dict[int, tuple[BookSide, int]] = {}
     trades, volume = 0, 0
     for order_id, is_buy, price_micros, quantity in flow:
         if not quantity:
@@ -47,22 +49,44 @@ def run_order_book(flow: list[Message]) -> tuple[int, int]:
     return trades, volume
 
 
+def in_ticks_and_shares(message: Message) -> Message:
+    price_ticks, shares = message.price_micros // TICK_MICROS, message.quantity // MICROS_PER_SHARE
+    return message._replace(price_micros=price_ticks, quantity=shares)
+
+
+def contender(make: Callable[[], Peer], flow: list[Message]) -> Contender:
+    def run() -> int:
+        make().run(flow)
+        return len(flow)
+
+    return run
+
+
+def checked(peer: Peer, flow: list[Message], expected: tuple[int, int]) -> None:
+    peer.run(flow)
+    assert peer.outcome() == expected, f"{type(peer).__name__} got {peer.outcome()}, the order book {expected}"
+
+
 def main() -> None:
     flow = messages()
-    trades, volume = run_plain_book(flow)
-    assert run_order_book(flow) == (trades, volume), "the two books disagree"
-    print(f"{len(flow):,} messages, {trades:,} fills of {volume:,} shares")
+    theirs = [in_ticks_and_shares(message) for message in flow]
+    trades, volume = run_order_book(flow)
+    print(f"{len(flow):,} messages, {trades:,} fills of {volume // MICROS_PER_SHARE:,} shares")
+    for make in PEERS.values():
+        checked(make(), theirs, (trades, volume // MICROS_PER_SHARE))
+    long_flow = times_over(flow, HISTORY)
 
     def order_book() -> int:
         run_order_book(flow)
         return len(flow)
 
-    def plain_book() -> int:
-        run_plain_book(flow)
-        return len(flow)
+    def longer() -> int:
+        run_order_book(long_flow)
+        return len(long_flow)
 
-    rates = alternate({"order book": order_book, "plain book": plain_book}, ROUNDS)
-    report("matching", unit="messages/s", goal=GOAL, rates=rates)
+    contenders = {"order book": order_book, f"itself on {HISTORY} x the messages": longer}
+    contenders |= {name: contender(make, theirs) for name, make in PEERS.items()}
+    report("matching", unit="messages/s", goal=GOAL, rates=alternate(contenders, ROUNDS), least=LEAST)
 
 
 if __name__ == "__main__":
