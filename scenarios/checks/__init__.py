@@ -9,7 +9,7 @@ import msgspec
 from reports.record import Record
 from reports.results import CheckResult
 from reports.run_folder import write_json
-from scenarios.checks import acknowledged, cancels, conservation, feed, fills, intended, replay, state, unknown
+from scenarios.checks import acknowledged, cancels, charges, conservation, feed, fills, intended, replay, state, unknown
 from scenarios.checks.check import Check
 
 ALL_CHECKS: Final[tuple[Check, ...]] = (
@@ -19,6 +19,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     cancels.CHECK,
     conservation.CONSERVATION_CHECK,
     conservation.LEDGER_CHECK,
+    charges.CHECK,
     fills.ORDERS_CHECK,
     fills.TRADES_CHECK,
     replay.SEQUENCE_CHECK,
