@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -161,7 +162,7 @@ def average_price_micros(order: OrderView) -> int | None:
 
 def rfc3339(at_ns: int) -> str:
     seconds, nanos = divmod(at_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{nanos:09d}Z"
 
 
 def public_order(order: OrderView) -> dict[str, Any]:
@@ -204,6 +205,7 @@ def public_order(order: OrderView) -> dict[str, Any]:
     }
 
 
+@cache
 def asset_uuid(symbol: str) -> UUID:
     """A stable id per symbol (RFC 9562 section 5.5)."""
     return uuid5(NAMESPACE_OID, symbol)
