@@ -67,6 +67,7 @@ class CancelReason(StrEnum):
 class RejectReason(StrEnum):
     """Why a command was refused; a refused command changes nothing."""
 
+    DEADLINE_PASSED = "deadline_passed"
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_SYMBOL = "unknown_symbol"
     UNKNOWN_ORDER = "unknown_order"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from fastapi import FastAPI, Request, Response
 
+from trading.engine.lanes import OverloadedError
 from trading.engine.node import EngineNode, NotLeadingError
-from trading.engine.sequencer import OverloadedError
 from trading.infra.database import DatabaseError
 from trading.infra.telemetry import metrics_response
 from trading.wire.engine import COMMANDS_PATH, decode_commands, encode_answers

@@ -28,9 +28,10 @@ class EngineMetrics:
             buckets=LATENCY_BUCKETS_S,
             registry=self.registry,
         )
-        self.queue_commands = Gauge(
-            "engine_queue_commands", "Commands waiting for the next batch.", registry=self.registry
+        waiting = Gauge(
+            "engine_queue_commands", "Commands waiting for the next batch, by lane.", ["lane"], registry=self.registry
         )
+        self.waiting_urgent, self.waiting_ordinary = waiting.labels("urgent"), waiting.labels("ordinary")
         self.active = Gauge("engine_active", "1 while this engine leads.", registry=self.registry)
         self.epoch = Gauge("engine_epoch", "Epoch this engine last led in.", registry=self.registry)
         self.sequence = Gauge("engine_sequence", "Last journal record applied.", registry=self.registry)

@@ -11,18 +11,19 @@ from typing import Any, Final
 
 import asyncpg
 
-from trading.core.commands import Command
 from trading.core.orders import OrderId
 from trading.engine.metrics import EngineMetrics
 from trading.engine.publisher import Publisher
 from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
+from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError, Pool, connect
-from trading.infra.journal import JournalWriter, ordered, read_records, record_of
-from trading.infra.leadership import Lease
+from trading.infra.journal import FencedError, ordered, read_records, record_of
+from trading.infra.leadership import Lease, LeaseLostError
+from trading.infra.process import ProcessEndError
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log
-from trading.wire.engine import Answer, Done, EngineState
+from trading.wire.engine import Answer, Done, EngineState, Submission
 from trading.wire.orders import first_view
 
 _POLL_S: Final = 0.05
@@ -62,7 +63,7 @@ class EngineNode:
         role = Role.STANDBY if self._sequencer is None else Role.ACTIVE
         return EngineState(self._settings.node, role.value, self._lease.epoch, self.replica.sequence)
 
-    async def submit(self, commands: list[Command]) -> list[Answer]:
+    async def submit(self, commands: list[Submission]) -> list[Answer]:
         """Raises NotLeadingError on a standby, OverloadedError when the queue is full."""
         if self._sequencer is None:
             raise NotLeadingError
@@ -71,7 +72,13 @@ class EngineNode:
     async def run(self) -> None:
         """Ends only by raising: the process must not go on with what it knew."""
         await self._follow()
-        await self._lead()
+        try:
+            await self._lead()
+        except BaseExceptionGroup as failed:
+            expected, unexpected = failed.split((LeaseLostError, FencedError, DatabaseError))
+            if expected is None or unexpected is not None:
+                raise
+            raise ProcessEndError("; ".join(str(error) for error in expected.exceptions)) from None
 
     async def stop(self) -> None:
         """An orderly end: the standby need not wait for the lease to run out."""
@@ -126,7 +133,14 @@ class EngineNode:
             tasks.create_task(self._keep_lease())
             connection = await connect(self._dsn, self._lease.holder)
             await self._apply_tail(connection)
-            writer = JournalWriter(connection, self._lease.epoch, self._settings.commit_deadline_ms / 1000)
+            writer = Writer(
+                self._dsn,
+                connection,
+                holder=self._lease.holder,
+                epoch=self._lease.epoch,
+                deadline_s=self._settings.commit_deadline_ms / 1000,
+                still_leading=self._still_leading,
+            )
             self._publisher.start_at(self.replica.sequence)
             self._sequencer = Sequencer(
                 self.replica,

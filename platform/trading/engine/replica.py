@@ -18,6 +18,7 @@ from trading.wire.orders import OrderView, fold
 class Replica:
     def __init__(self) -> None:
         self.exchange = Exchange()
+        self.at_ns = 0  # of the last record
         self._open: dict[OrderId, OrderView] = {}
 
     @property
@@ -31,6 +32,7 @@ class Replica:
             return outcome
         record = self._record(command, outcome, epoch)
         touched = self._fold(record)
+        self.at_ns = command.at_ns
         for order_id in touched:
             batch.orders[order_id] = self._open[order_id]
         self._drop_closed(touched)
@@ -41,6 +43,7 @@ class Replica:
     def replay(self, record: JournalRecord) -> None:
         """Applies a record that is durable already. Raises ReplayError when it does not repeat itself: do not serve."""
         follow(self.exchange, record.command, record.events)
+        self.at_ns = record.at_ns
         self._drop_closed(self._fold(record))
 
     def full_state(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PAGE: Final = 2_000
 
 # What the server says when somebody cancelled a commit that was waiting for its standby: the transaction
 # is visible, but may be on one server only, so it must not be acknowledged.
-_UNREPLICATED_WARNING: Final = "canceling wait for synchronous replication"
+UNREPLICATED_WARNING: Final = "canceling wait for synchronous replication"
 
 
 class FencedError(Exception):
@@ -168,12 +168,12 @@ class JournalWriter:
         except DatabaseError as error:
             raise AmbiguousCommitError(str(error)) from error
         if self._unreplicated:
-            raise AmbiguousCommitError(_UNREPLICATED_WARNING)
+            raise AmbiguousCommitError(UNREPLICATED_WARNING)
         if not held:
             raise FencedError(f"epoch {self._epoch} is over")
 
     def _on_notice(self, _connection: object, message: asyncpg.PostgresLogMessage) -> None:
-        if _UNREPLICATED_WARNING in str(message):
+        if UNREPLICATED_WARNING in str(message):
             self._unreplicated = True
 
 

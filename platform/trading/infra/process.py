@@ -24,6 +24,10 @@ KEEP_ALIVE_S = 75
 MAX_FRAME_BYTES = 64 * 1024
 
 
+class ProcessEndError(Exception):
+    """An end that the process is built for: its message says all there is to say about it."""
+
+
 async def _nothing() -> None:
     return None
 
@@ -87,5 +91,9 @@ async def _run(
 
 def _end_at_once(task: asyncio.Task[None]) -> None:
     """What this process knows may be wrong now, so nothing more is answered: open requests see the connection end."""
-    log("ended_by_error", level=logging.ERROR, error=None if task.cancelled() else task.exception())
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, ProcessEndError):
+        log("ended", level=logging.WARNING, reason=str(error))
+    else:
+        log("ended_by_error", level=logging.ERROR, error=error)
     os._exit(1)
