@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter
+from types import MappingProxyType
 
 Contender = Callable[[], int]  # does the work once and returns how many operations that was
 
@@ -24,8 +25,18 @@ def alternate(contenders: Mapping[str, Contender], rounds: int) -> dict[str, lis
     return rates
 
 
-def report(name: str, *, unit: str, goal: float, rates: Mapping[str, list[float]]) -> None:
-    """Prints a line per contender and the result: the median of the first contender, and its ratio to each peer."""
+def report(
+    name: str,
+    *,
+    unit: str,
+    goal: float,
+    rates: Mapping[str, list[float]],
+    at_most: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> None:
+    """Prints a line per contender and the result: the median of the first contender, and its ratio to each peer.
+
+    ``at_most`` holds further figures, each with a goal that it must not exceed.
+    """
     for contender, figures in rates.items():
         print(f"{contender:40} {median(figures):14,.0f} {unit}   {min(figures):,.0f} .. {max(figures):,.0f}")
     (_, ours), *peers = rates.items()
@@ -35,10 +46,11 @@ def report(name: str, *, unit: str, goal: float, rates: Mapping[str, list[float]
         "value": round(value),
         "unit": unit,
         "goal": goal,
-        "met": value >= goal,
+        "met": value >= goal and all(figure <= limit for figure, limit in at_most.values()),
         "ratios": {peer: round(_paired_ratio(ours, figures), 3) for peer, figures in peers},
         "rounds": len(ours),
         "spread": round((max(ours) - min(ours)) / value, 3),
+        **{figure: {"value": round(value, 1), "goal": limit} for figure, (value, limit) in at_most.items()},
     }
     print(json.dumps(result))
 
