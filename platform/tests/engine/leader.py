@@ -69,6 +69,7 @@ async def leading(
     capacity: int = 1_000,
     deadline_s: float = 10.0,
     still_leading: Callable[[], bool] = lambda: True,
+    records_per_state_hash: int = 1_000,
 ) -> AsyncIterator[Leader]:
     """A leader that has done its openings, unless it goes on from ``replica``. Its lease lasts longer than any test."""
     lease = Lease(dsn, HOLDER, ttl_s=60)
@@ -88,6 +89,7 @@ async def leading(
         first_answers=_no_repetitions,  # type: ignore[arg-type]
         committed=lambda records: committed.extend(sequence for sequence, _ in records),
         metrics=EngineMetrics(),
+        records_per_state_hash=records_per_state_hash,
     )
     leader = Leader(replica, lease, writer, sequencer, committed)
     running = asyncio.create_task(sequencer.run())

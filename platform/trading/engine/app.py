@@ -34,8 +34,8 @@ def create_app(node: EngineNode) -> FastAPI:
 
     @app.get("/health/ready")
     async def ready(response: Response) -> dict[str, str]:
-        response.status_code = 200 if node.caught_up else 503
-        return {"status": "ok" if node.caught_up else "catching up", "role": node.state.role}
+        response.status_code = 200 if node.health == "ok" else 503
+        return {"status": node.health, "role": node.state.role}
 
     @app.get("/metrics")
     async def metrics() -> Response:

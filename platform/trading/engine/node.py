@@ -7,18 +7,18 @@ import logging
 import os
 import time
 from enum import StrEnum
-from typing import Any, Final
-
-import asyncpg
+from typing import Final
 
 from trading.core.orders import OrderId
 from trading.engine.metrics import EngineMetrics
 from trading.engine.publisher import Publisher
 from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
+from trading.engine.snapshots import SnapshotCodec, Snapshots
+from trading.engine.standby import Standby, StateDiffersError
 from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError, Pool, connect
-from trading.infra.journal import FencedError, ordered, read_records, record_of
+from trading.infra.journal import FencedError, record_of
 from trading.infra.leadership import Lease, LeaseLostError
 from trading.infra.process import ProcessEndError
 from trading.infra.settings import Settings
@@ -26,13 +26,14 @@ from trading.infra.telemetry import log
 from trading.wire.engine import Answer, Done, EngineState, Submission
 from trading.wire.orders import first_view
 
-_POLL_S: Final = 0.05
-_RECONNECT_S: Final = 0.1
-
 _ACCEPTED_BY: Final = """
 SELECT o.order_id, j.sequence, j.epoch, j.at_ns, j.symbol, j.symbol_sequence, j.command, j.events
 FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = ANY($1)
 """
+
+
+# What a leader's life ends with in the ordinary course of things; anything else is a defect.
+_ENDS: Final = (LeaseLostError, FencedError, DatabaseError, StateDiffersError, ProcessEndError)
 
 
 class Role(StrEnum):
@@ -45,18 +46,30 @@ class NotLeadingError(Exception):
 
 
 class EngineNode:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, codec: SnapshotCodec | None = None) -> None:
         self._settings = settings
         self._dsn = settings.postgres_dsn.get_secret_value()
         self._lease = Lease(self._dsn, f"{settings.node} {os.getpid()}", settings.lease_ttl_ms / 1000)
         self._sequencer: Sequencer | None = None
         self._reads = Pool(self._dsn, f"{settings.node} reads", size=2)
         self.metrics = EngineMetrics()
-        self.replica = Replica()
-        self.caught_up = False
+        node, metrics, every = settings.node, self.metrics, settings.records_per_snapshot
+        snapshots = Snapshots(codec, self._dsn, node=node, every=every, metrics=metrics) if codec else None
+        self._standby = Standby(self._dsn, self._lease, node=node, metrics=metrics, snapshots=snapshots)
         self._publisher = Publisher(
             settings.redis_url.get_secret_value(), self._dsn, node=settings.node, metrics=self.metrics
         )
+
+    @property
+    def replica(self) -> Replica:
+        return self._standby.replica
+
+    @property
+    def health(self) -> str:
+        """``ok`` for one that leads or could take over at once; else why not."""
+        if self._standby.differs:
+            return "state differs from the leader's"
+        return "ok" if self._standby.caught_up else "catching up"
 
     @property
     def state(self) -> EngineState:
@@ -71,11 +84,11 @@ class EngineNode:
 
     async def run(self) -> None:
         """Ends only by raising: the process must not go on with what it knew."""
-        await self._follow()
+        await self._standby.run()
         try:
             await self._lead()
         except BaseExceptionGroup as failed:
-            expected, unexpected = failed.split((LeaseLostError, FencedError, DatabaseError))
+            expected, unexpected = failed.split(_ENDS)
             if expected is None or unexpected is not None:
                 raise
             raise ProcessEndError("; ".join(str(error) for error in expected.exceptions)) from None
@@ -90,41 +103,6 @@ class EngineNode:
         self._lease.close()
         await self._reads.close()
 
-    # -- standby -----------------------------------------------------------------------------------
-
-    async def _follow(self) -> None:
-        """Returns when the lease is won."""
-        waiting = False
-        while True:
-            try:
-                connection = await connect(self._dsn, f"{self._settings.node} tail")
-                try:
-                    await self._tail_until_won(connection)
-                    return
-                finally:
-                    connection.terminate()
-            except DatabaseError as error:
-                if not waiting:
-                    log("waiting_for_database", level=logging.WARNING, reason=str(error))
-                waiting, self.caught_up = True, False
-                self._lease.close()  # the next try starts on a connection of which everything is known
-                await asyncio.sleep(_RECONNECT_S)
-
-    async def _tail_until_won(self, connection: asyncpg.Connection[Any]) -> None:
-        while True:
-            await self._apply_tail(connection)
-            self.caught_up = True
-            if await self._lease.try_win():
-                return
-            await asyncio.sleep(_POLL_S)
-
-    async def _apply_tail(self, connection: asyncpg.Connection[Any]) -> None:
-        while records := ordered(await read_records(connection, self.replica.sequence), self.replica.sequence):
-            for record in records:
-                self.replica.replay(record)
-            self.metrics.sequence.set(self.replica.sequence)
-            await asyncio.sleep(0)
-
     # -- active ------------------------------------------------------------------------------------
 
     async def _lead(self) -> None:
@@ -132,7 +110,7 @@ class EngineNode:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_lease())
             connection = await connect(self._dsn, self._lease.holder)
-            await self._apply_tail(connection)
+            await self._standby.catch_up(connection)
             writer = Writer(
                 self._dsn,
                 connection,
@@ -151,9 +129,11 @@ class EngineNode:
                 first_answers=self._first_answers,
                 committed=self._publisher.offer,
                 metrics=self.metrics,
+                records_per_state_hash=self._settings.records_per_state_hash,
             )
             tasks.create_task(self._sequencer.run())
             tasks.create_task(self._publisher.run())
+            self.metrics.lag_records.set(0)
             self.metrics.active.set(1)
             self.metrics.epoch.set(self._lease.epoch)
             log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)

@@ -46,13 +46,16 @@ class Replica:
         self.at_ns = record.at_ns
         self._drop_closed(self._fold(record))
 
+    def state_hash(self) -> str:
+        return state_of(self.exchange).hash()
+
     def full_state(self) -> dict[str, Any]:
         """The whole state's hash with the books, all of one moment."""
         symbols = sorted(self.exchange.symbols())
         return {
             "sequence": self.sequence,
             "symbols": {symbol: self.exchange.symbol_sequence(symbol) for symbol in symbols},
-            "state_hash": state_of(self.exchange).hash(),
+            "state_hash": self.state_hash(),
             "books": {
                 symbol: {
                     "bids": self.exchange.book(symbol).levels(Side.BUY),

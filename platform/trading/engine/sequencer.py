@@ -55,6 +55,7 @@ class Sequencer:
         first_answers: FirstAnswers,
         committed: Callable[[list[tuple[int, bytes]]], None],
         metrics: EngineMetrics,
+        records_per_state_hash: int = 1_000,
     ) -> None:
         self._replica = replica
         self._writer = writer
@@ -63,6 +64,8 @@ class Sequencer:
         self._first_answers = first_answers
         self._committed = committed
         self._metrics = metrics
+        self._records_per_state_hash = records_per_state_hash
+        self._hashed = replica.sequence
         self._lanes = Lanes(capacity)
         self._arrived = asyncio.Event()
         self._answering: set[asyncio.Task[None]] = set()
@@ -104,8 +107,16 @@ class Sequencer:
                 for deadline_ns, command in request.submissions
             ]
             applied.answers.append((request, answers))
+        self._hash_when_due(applied.batch)
         self._metrics.apply_seconds.observe(time.perf_counter() - started_s)
         return applied
+
+    def _hash_when_due(self, batch: Batch) -> None:
+        """Adds what every standby must come to as well, once there are records enough since the last time."""
+        sequence = self._replica.sequence
+        if sequence - self._hashed >= self._records_per_state_hash:
+            batch.state_hashes.append((sequence, self._epoch, self._replica.state_hash()))
+            self._hashed = sequence
 
     def _too_late(self) -> Denied:
         self._metrics.commands.labels(RejectReason.DEADLINE_PASSED.value).inc()

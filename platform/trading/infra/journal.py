@@ -16,6 +16,7 @@ from trading.wire.journal import JournalRecord, decode_command, decode_events, e
 from trading.wire.orders import OrderView
 
 PAGE: Final = 2_000
+NOTIFICATIONS: Final = "journal"  # the channel on which every batch tells its last sequence number
 
 # What the server says when somebody cancelled a commit that was waiting for its standby: the transaction
 # is visible, but may be on one server only, so it must not be acknowledged.
@@ -41,6 +42,7 @@ class Batch:
     balances: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     instruments: list[tuple[str, int]] = field(default_factory=list)
     accounts: list[tuple[int]] = field(default_factory=list)
+    state_hashes: list[tuple[int, int, str]] = field(default_factory=list)
 
     def add(self, record: JournalRecord) -> tuple[bytes, bytes]:
         """Adds the record's own row and those of its events; returns its encoded command and events."""
@@ -84,7 +86,7 @@ _COLUMNS: Final[dict[str, dict[str, str]]] = {
     table.name: {column.name: column.type.compile() for column in table.columns}
     for table in (
         *(tables.journal, tables.orders, tables.fills, tables.ledger),
-        *(tables.balances, tables.instruments, tables.accounts),
+        *(tables.balances, tables.instruments, tables.accounts, tables.state_hashes),
     )
 }
 
@@ -96,7 +98,10 @@ _CHANGES: Final = {
 
 
 def _commit_statement() -> str:
-    """One statement: locks the epoch and, if it is still ours, inserts everything. One round trip, all or nothing."""
+    """One statement: locks the epoch and, if it is still ours, inserts everything. One round trip, all or nothing.
+
+    Whoever listens is told the last sequence once all of it is durable.
+    """
     parts, parameter = ["fence AS MATERIALIZED (SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE)"], 2
     for table, columns in _COLUMNS.items():
         names = ", ".join(columns)
@@ -107,7 +112,8 @@ def _commit_statement() -> str:
             f"{table}_rows AS (INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays})"
             f" WHERE EXISTS (SELECT 1 FROM fence){change})"
         )
-    return f"WITH {', '.join(parts)} SELECT count(*) FROM fence"
+    told = f"SELECT pg_notify('{NOTIFICATIONS}', ($2::bigint[])[cardinality($2::bigint[])]::text) AS told FROM fence"
+    return f"WITH {', '.join(parts)} SELECT count(told) FROM ({told}) AS notified"
 
 
 _COMMIT: Final = _commit_statement()
@@ -160,6 +166,7 @@ class JournalWriter:
             *_columns("balances", [(*key, *balance) for key, balance in batch.balances.items()]),
             *_columns("instruments", batch.instruments),
             *_columns("accounts", batch.accounts),
+            *_columns("state_hashes", batch.state_hashes),
         )
         try:
             held = await within(

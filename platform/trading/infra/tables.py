@@ -57,6 +57,26 @@ journal = Table(
 )
 Index("ix_journal_symbol_symbol_sequence", journal.c.symbol, journal.c.symbol_sequence, unique=True)
 
+# What the leader's state was after a record: every standby must come to the same.
+state_hashes = Table(
+    "state_hashes",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+# Where recovery may begin instead of at the first record; only the newest few are kept.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("state_hash", Text, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # compressed
+)
+
 orders = Table(
     "orders",
     metadata,
