@@ -32,8 +32,10 @@ FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = ANY($
 """
 
 
+_ORDERLY_END_S: Final = 1.0
+
 # What a leader's life ends with in the ordinary course of things; anything else is a defect.
-_ENDS: Final = (LeaseLostError, FencedError, DatabaseError, StateDiffersError, ProcessEndError)
+_ENDS: Final = (LeaseLostError, FencedError, DatabaseError, StateDiffersError)
 
 
 class Role(StrEnum):
@@ -87,11 +89,8 @@ class EngineNode:
         await self._standby.run()
         try:
             await self._lead()
-        except BaseExceptionGroup as failed:
-            expected, unexpected = failed.split(_ENDS)
-            if expected is None or unexpected is not None:
-                raise
-            raise ProcessEndError("; ".join(str(error) for error in expected.exceptions)) from None
+        except _ENDS as end:
+            raise ProcessEndError(str(end)) from None
 
     async def stop(self) -> None:
         """An orderly end: the standby need not wait for the lease to run out."""
@@ -106,37 +105,50 @@ class EngineNode:
     # -- active ------------------------------------------------------------------------------------
 
     async def _lead(self) -> None:
-        """Holds the lease from the first moment on, applies what is left of the journal, then serves."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_lease())
-            connection = await connect(self._dsn, self._lease.holder)
-            await self._standby.catch_up(connection)
-            writer = Writer(
-                self._dsn,
-                connection,
-                holder=self._lease.holder,
-                epoch=self._lease.epoch,
-                deadline_s=self._settings.commit_deadline_ms / 1000,
-                still_leading=self._still_leading,
-            )
-            self._publisher.start_at(self.replica.sequence)
-            self._sequencer = Sequencer(
-                self.replica,
-                writer,
-                epoch=self._lease.epoch,
-                capacity=self._settings.queue_capacity,
-                still_leading=self._still_leading,
-                first_answers=self._first_answers,
-                committed=self._publisher.offer,
-                metrics=self.metrics,
-                records_per_state_hash=self._settings.records_per_state_hash,
-            )
-            tasks.create_task(self._sequencer.run())
-            tasks.create_task(self._publisher.run())
-            self.metrics.lag_records.set(0)
-            self.metrics.active.set(1)
-            self.metrics.epoch.set(self._lease.epoch)
-            log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)
+        """Raises what the first of its parts ends with, without waiting for the others.
+
+        A part that is deaf to being canceled must not keep a deposed leader alive.
+        """
+        parts = [asyncio.create_task(part) for part in (self._keep_lease(), self._sequence(), self._publisher.run())]
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            for part in parts:
+                part.cancel()
+            await asyncio.wait(parts, timeout=_ORDERLY_END_S)
+            raise
+        for part in done:
+            part.result()
+
+    async def _sequence(self) -> None:
+        """Applies what is left of the journal, then serves. The lease has been held from the first moment on."""
+        connection = await connect(self._dsn, self._lease.holder)
+        await self._standby.catch_up(connection)
+        writer = Writer(
+            self._dsn,
+            connection,
+            holder=self._lease.holder,
+            epoch=self._lease.epoch,
+            deadline_s=self._settings.commit_deadline_ms / 1000,
+            still_leading=self._still_leading,
+        )
+        self._publisher.start_at(self.replica.sequence)
+        self._sequencer = Sequencer(
+            self.replica,
+            writer,
+            epoch=self._lease.epoch,
+            capacity=self._settings.queue_capacity,
+            still_leading=self._still_leading,
+            first_answers=self._first_answers,
+            committed=self._publisher.offer,
+            metrics=self.metrics,
+            records_per_state_hash=self._settings.records_per_state_hash,
+        )
+        self.metrics.lag_records.set(0)
+        self.metrics.active.set(1)
+        self.metrics.epoch.set(self._lease.epoch)
+        log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)
+        await self._sequencer.run()
 
     async def _keep_lease(self) -> None:
         """Renews three times per TTL. Safety does not hang on it (the epoch fences), only a quick, clean end does."""

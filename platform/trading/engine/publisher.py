@@ -66,7 +66,7 @@ class Publisher:
     async def _publish_all(self, published: int) -> None:
         self._measure(published)
         while True:
-            if published >= self._committed:
+            while published >= self._committed:
                 self._more.clear()
                 await self._more.wait()
             batch = self._next_fresh(published) or await self._read(published)
@@ -77,7 +77,7 @@ class Publisher:
     def _measure(self, published: int) -> None:
         self._published = published
         self._metrics.published.set(published)
-        self._metrics.publisher_lag_records.set(self._committed - published)
+        self._metrics.publisher_lag_records.set(max(0, self._committed - published))
 
     def _next_fresh(self, published: int) -> list[tuple[int, bytes]]:
         while self._fresh and self._fresh[0][0] <= published:
