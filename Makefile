@@ -1,6 +1,6 @@
 # make demo: the main job.  make test, make check, make bench: see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser test check bench clean
+.PHONY: help setup demo browser test check bench drill-engine clean
 
 # A private uv when none is on PATH.
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -8,7 +8,7 @@ RUN := .venv/bin
 export PYTHONDONTWRITEBYTECODE =
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 .uv/bin/uv:
 	@python3 -m venv .uv && .uv/bin/python -m pip --quiet install uv
@@ -37,6 +37,9 @@ check: .venv/.ready ## lint, format, types, import contracts
 
 bench: setup ## run every benchmark and print one table
 	@$(RUN)/python -m reports.bench
+
+drill-engine: setup ## kill, freeze and revive engines under load, again and again; count what was lost
+	@PYTHONPATH=platform $(RUN)/python -m drills.engine
 
 clean: ## remove what the targets above made, but for the records of runs
 	@rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

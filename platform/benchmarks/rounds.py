@@ -7,8 +7,11 @@ import json
 from collections.abc import Callable, Mapping
 from statistics import median
 from time import process_time
+from types import MappingProxyType
 
 Contender = Callable[[], int]  # does the work once and returns how many operations that was
+
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def alternate(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[float]]:
@@ -28,11 +31,18 @@ def alternate(contenders: Mapping[str, Contender], rounds: int) -> dict[str, lis
 
 
 def report(
-    name: str, *, unit: str, goal: float, rates: Mapping[str, list[float]], least: Mapping[str, float] | None = None
+    name: str,
+    *,
+    unit: str,
+    goal: float,
+    rates: Mapping[str, list[float]],
+    least: Mapping[str, float] = _NONE,
+    at_most: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> None:
     """Prints a line per contender and the result: the median of the first contender, and its ratio to each peer.
 
-    The goal is met when the median reaches it, and the ratio to each peer in ``least`` reaches what stands there.
+    The goal is met when the median reaches it, the ratio to each peer in ``least`` reaches what stands there, and no
+    further figure of ``at_most`` exceeds its own goal.
     """
     for contender, figures in rates.items():
         print(f"{contender:40} {median(figures):14,.0f} {unit}   {min(figures):,.0f} .. {max(figures):,.0f}")
@@ -44,10 +54,13 @@ def report(
         "value": round(value),
         "unit": unit,
         "goal": goal,
-        "met": value >= goal and all(ratios[peer] >= ratio for peer, ratio in (least or {}).items()),
+        "met": value >= goal
+        and all(ratios[peer] >= ratio for peer, ratio in least.items())
+        and all(figure <= limit for figure, limit in at_most.values()),
         "ratios": {peer: round(ratio, 3) for peer, ratio in ratios.items()},
         "rounds": len(ours),
         "spread": round((max(ours) - min(ours)) / value, 3),
+        **{figure: {"value": round(value, 1), "goal": limit} for figure, (value, limit) in at_most.items()},
     }
     print(json.dumps(result))
 

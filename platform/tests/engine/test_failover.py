@@ -48,6 +48,9 @@ async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(own_
         await _placed_once(client, orders)
         full = [state for state in await client.full_states() if state]
         assert full[0] == full[1]
+        log = (own_platform.options.log_folder / f"{zombie}.log").read_text()
+        assert log.count('"event": "ended"') == 1  # one clear line, no trace
+        assert "Traceback" not in log
 
 
 async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the_lease(tmp_path: Path) -> None:

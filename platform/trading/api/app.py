@@ -12,6 +12,7 @@ from trading.api.context import Context
 from trading.api.engine_client import EngineClient
 from trading.api.limits import LimitBody
 from trading.api.metrics import ApiMetrics, MeasureRequests
+from trading.api.order_entry import PlaceDirectly
 from trading.infra import redis
 from trading.infra.database import Pool
 from trading.infra.keys import KeyRing
@@ -43,5 +44,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     errors.install(app)
     app.add_middleware(LimitBody)
+    app.add_middleware(PlaceDirectly)
     app.add_middleware(MeasureRequests, metrics=metrics)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 
 from fastapi import Depends, Header, Request
 from redis.asyncio import Redis
@@ -35,13 +35,16 @@ async def context(request: Request) -> Context:  # async, or it would be sent th
     return cast(Context, request.app.state.context)
 
 
+KEY_ID_HEADER: Final = "APCA-API-KEY-ID"
+SECRET_HEADER: Final = "APCA-API-SECRET-KEY"
+
 ContextOf = Annotated[Context, Depends(context)]
 
 
 async def caller(
     shared: ContextOf,
-    key_id: Annotated[str, Header(alias="APCA-API-KEY-ID", max_length=64)] = "",
-    secret: Annotated[str, Header(alias="APCA-API-SECRET-KEY", max_length=128)] = "",
+    key_id: Annotated[str, Header(alias=KEY_ID_HEADER, max_length=64)] = "",
+    secret: Annotated[str, Header(alias=SECRET_HEADER, max_length=128)] = "",
 ) -> AccountId:
     """The account behind the key headers."""
     account_id = await shared.keys.account_of(key_id, secret) if key_id else None

@@ -8,21 +8,25 @@ passed does it give up, and says that the outcome is unknown.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
 import msgspec
 
 from trading.core.commands import Command
+from trading.core.orders import RejectReason
 from trading.wire.engine import (
     COMMANDS_PATH,
     Answer,
+    Denied,
     EngineState,
     decode_answers,
     decode_state,
     encode_commands,
+    urgent,
 )
 from trading.wire.journal import encode_command
 
@@ -30,6 +34,8 @@ _MAX_BATCH: Final = 500
 # Requests on their way at once. With one alone, an order would wait here for a whole commit before it may join the
 # next batch in the engine; many would give up the batching that makes an order cheap.
 _IN_FLIGHT: Final = 2
+# The last part of a caller's time is for the commit and the way back: what the engine starts on it also answers.
+_EXECUTABLE_PART: Final = 0.9
 _SUSPICION_S: Final = 0.1  # an answer later than this makes the client ask who leads
 _PATIENCE_S: Final = 0.05
 _PROBE_S: Final = 0.45
@@ -55,8 +61,46 @@ class _NoAnswerError(Exception):
 @dataclass(slots=True)
 class _Waiting:
     command: bytes
+    deadline_ns: int
     answered: asyncio.Future[Answer]
     doubtful_tries: int = 0  # sent, and not known to have been turned away
+
+    def resolve(self, answer: Answer) -> None:
+        if self.answered.done():
+            return
+        if not isinstance(answer, Denied) or answer.reason is not RejectReason.DEADLINE_PASSED:
+            self.answered.set_result(answer)
+        elif self.doubtful_tries > 1:  # this try came too late; an earlier one may have been in time
+            self.answered.set_exception(OutcomeUnknownError("no engine answered in time"))
+        else:
+            self.answered.set_exception(EngineBusyError("the engine came to it too late"))
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A bounded queue with its own senders, so that what is in one lane never waits for the other's."""
+
+    capacity: int
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, waiting: _Waiting) -> None:
+        """Raises EngineBusyError when it is full."""
+        while self.waiting and self.waiting[0].answered.done():
+            self.waiting.popleft()
+        if len(self.waiting) >= self.capacity:
+            raise EngineBusyError("too many orders are waiting")
+        self.waiting.append(waiting)
+        self.arrived.set()
+
+    def take(self) -> list[_Waiting]:
+        """The next batch, without commands whose callers have given up: those must not be executed any more."""
+        batch: list[_Waiting] = []
+        while self.waiting and len(batch) < _MAX_BATCH:
+            waiting = self.waiting.popleft()
+            if not waiting.answered.done():
+                batch.append(waiting)
+        return batch
 
 
 class EngineClient:
@@ -67,13 +111,12 @@ class EngineClient:
         self._leader = engines[0]
         self._epoch = 0
         self._patience_s = _PATIENCE_S
-        self._capacity = capacity
-        self._waiting: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._lane, self._urgent_lane = _Lane(capacity), _Lane(capacity)
 
     async def __aenter__(self) -> EngineClient:
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
-        self._senders = {asyncio.create_task(self._send_all()) for _ in range(_IN_FLIGHT)}
+        lanes = (self._urgent_lane, *[self._lane] * _IN_FLIGHT)
+        self._senders = {asyncio.create_task(self._send_all(lane)) for lane in lanes}
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,11 +130,9 @@ class EngineClient:
 
         Raises OutcomeUnknownError or EngineBusyError.
         """
-        if len(self._waiting) >= self._capacity:
-            raise EngineBusyError("too many orders are waiting")
-        waiting = _Waiting(encode_command(command), asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._arrived.set()
+        deadline_ns = time.time_ns() + int(deadline_s * _EXECUTABLE_PART * 1e9)
+        waiting = _Waiting(encode_command(command), deadline_ns, asyncio.get_running_loop().create_future())
+        (self._urgent_lane if urgent(command) else self._lane).add(waiting)
         try:
             async with asyncio.timeout(deadline_s):
                 answer = await waiting.answered
@@ -107,21 +148,12 @@ class EngineClient:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    async def _send_all(self) -> None:
+    async def _send_all(self, lane: _Lane) -> None:
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while batch := self._take():
+            await lane.arrived.wait()
+            lane.arrived.clear()
+            while batch := lane.take():
                 await self._deliver(batch)
-
-    def _take(self) -> list[_Waiting]:
-        """The next batch, without commands whose callers have given up: those must not be executed any more."""
-        batch: list[_Waiting] = []
-        while self._waiting and len(batch) < _MAX_BATCH:
-            waiting = self._waiting.popleft()
-            if not waiting.answered.done():
-                batch.append(waiting)
-        return batch
 
     async def _deliver(self, batch: list[_Waiting]) -> None:
         """Repeats until every command of the batch is answered or given up by its caller."""
@@ -141,8 +173,7 @@ class EngineClient:
                 await asyncio.sleep(_RETRY_S)
             else:
                 for waiting, answer in zip(batch, answers, strict=True):
-                    if not waiting.answered.done():
-                        waiting.answered.set_result(answer)
+                    waiting.resolve(answer)
 
     def _refuse(self, batch: list[_Waiting], why: str) -> None:
         """Gives the refusal on, but not to a command that an earlier try may have executed after all."""
@@ -153,7 +184,9 @@ class EngineClient:
     async def _post_while_leading(self, batch: list[_Waiting]) -> list[Answer]:
         """Posts to the leader; once the answer is late, watches whether another engine has taken over meanwhile."""
         leader = self._leader
-        post = asyncio.create_task(self._post(leader, encode_commands([waiting.command for waiting in batch])))
+        post = asyncio.create_task(
+            self._post(leader, encode_commands((waiting.deadline_ns, waiting.command) for waiting in batch))
+        )
         try:
             while True:
                 done, _ = await asyncio.wait({post}, timeout=_SUSPICION_S)

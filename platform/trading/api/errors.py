@@ -44,38 +44,45 @@ def refusal(denied: Denied) -> ApiError:
     return ApiError(_STATUS_OF_REASON.get(denied.reason, 422), denied.message)
 
 
+def answer_to(error: Exception) -> JSONResponse:
+    """The one answer per kind of failure; ``error`` is one of ANSWERED."""
+    match error:
+        case ApiError():
+            return _body(error.status, error.code, error.message)
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            answer = _body(error.status_code, error.status_code * 100_000, str(error.detail))
+            answer.headers.update(error.headers or {})
+            return answer
+        case OutcomeUnknownError():
+            return _body(504, 50410000, f"outcome unknown: {error}")
+        case _:
+            return _retry_later(f"not executed: {error}")
+
+
+ANSWERED: Final = (
+    *(ApiError, RequestValidationError, HTTPException),
+    *(OutcomeUnknownError, EngineBusyError, DatabaseError),
+)
+
+
 def install(app: FastAPI) -> None:
-    """Registers the one handler per kind of failure."""
+    """Makes these the answers of every route."""
 
-    @app.exception_handler(ApiError)
-    async def refused(_request: Request, error: ApiError) -> JSONResponse:
-        return _body(error.status, error.code, error.message)
+    async def handle(_request: Request, error: Exception) -> JSONResponse:
+        return answer_to(error)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            return _body(422, 42210000, f"body is no JSON: position {first['loc'][-1]}")
-        where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-        return _body(422, 42210000, f"{where}: {first['msg']}"[:500])
+    for kind in ANSWERED:
+        app.add_exception_handler(kind, handle)
 
-    @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> JSONResponse:
-        answer = _body(error.status_code, error.status_code * 100_000, str(error.detail))
-        answer.headers.update(error.headers or {})
-        return answer
 
-    @app.exception_handler(EngineBusyError)
-    async def busy(_request: Request, error: EngineBusyError) -> JSONResponse:
-        return _retry_later(f"not executed: {error}")
-
-    @app.exception_handler(OutcomeUnknownError)
-    async def unknown(_request: Request, error: OutcomeUnknownError) -> JSONResponse:
-        return _body(504, 50410000, f"outcome unknown: {error}")
-
-    @app.exception_handler(DatabaseError)
-    async def unreadable(_request: Request, error: DatabaseError) -> JSONResponse:
-        return _retry_later(f"not executed: {error}")
+def _invalid(error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _body(422, 42210000, f"body is no JSON: position {first['loc'][-1]}")
+    where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+    return _body(422, 42210000, f"{where}: {first['msg']}"[:500])
 
 
 def _body(status: int, code: int, message: str) -> JSONResponse:

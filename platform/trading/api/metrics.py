@@ -19,6 +19,16 @@ class ApiMetrics:
         self.seconds = Histogram(
             "api_request_seconds", "Time to answer.", ["route"], buckets=LATENCY_BUCKETS_S, registry=self.registry
         )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        children = self._children.get((method, route, status))
+        if children is None:  # finding them by their labels takes longer than counting
+            children = (self.requests.labels(method, route, str(status)), self.seconds.labels(route))
+            self._children[method, route, status] = children
+        count, duration = children
+        count.inc()
+        duration.observe(seconds)
 
 
 class MeasureRequests:
@@ -44,5 +54,4 @@ class MeasureRequests:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.requests.labels(scope["method"], route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - started_s)
+            self._metrics.answered(scope["method"], route, status, time.perf_counter() - started_s)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from fastapi import FastAPI, Request, Response
 
+from trading.engine.lanes import OverloadedError
 from trading.engine.node import EngineNode, NotLeadingError
-from trading.engine.sequencer import OverloadedError
 from trading.infra.database import DatabaseError
 from trading.infra.telemetry import metrics_response
 from trading.wire.engine import COMMANDS_PATH, decode_commands, encode_answers
@@ -34,8 +34,8 @@ def create_app(node: EngineNode) -> FastAPI:
 
     @app.get("/health/ready")
     async def ready(response: Response) -> dict[str, str]:
-        response.status_code = 200 if node.caught_up else 503
-        return {"status": "ok" if node.caught_up else "catching up", "role": node.state.role}
+        response.status_code = 200 if node.health == "ok" else 503
+        return {"status": node.health, "role": node.state.role}
 
     @app.get("/metrics")
     async def metrics() -> Response:

@@ -7,31 +7,35 @@ import logging
 import os
 import time
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-import asyncpg
-
-from trading.core.commands import Command
 from trading.core.orders import OrderId
 from trading.engine.metrics import EngineMetrics
 from trading.engine.publisher import Publisher
 from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
+from trading.engine.snapshots import SnapshotCodec, Snapshots
+from trading.engine.standby import Standby, StateDiffersError
+from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError, Pool, connect
-from trading.infra.journal import JournalWriter, ordered, read_records, record_of
-from trading.infra.leadership import Lease
+from trading.infra.journal import FencedError, record_of
+from trading.infra.leadership import Lease, LeaseLostError
+from trading.infra.process import ProcessEndError
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log
-from trading.wire.engine import Answer, Done, EngineState
+from trading.wire.engine import Answer, Done, EngineState, Submission
 from trading.wire.orders import first_view
-
-_POLL_S: Final = 0.05
-_RECONNECT_S: Final = 0.1
 
 _ACCEPTED_BY: Final = """
 SELECT o.order_id, j.sequence, j.epoch, j.at_ns, j.symbol, j.symbol_sequence, j.command, j.events
 FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = ANY($1)
 """
+
+
+_ORDERLY_END_S: Final = 1.0
+
+# What a leader's life ends with in the ordinary course of things; anything else is a defect.
+_ENDS: Final = (LeaseLostError, FencedError, DatabaseError, StateDiffersError)
 
 
 class Role(StrEnum):
@@ -44,25 +48,37 @@ class NotLeadingError(Exception):
 
 
 class EngineNode:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, codec: SnapshotCodec | None = None) -> None:
         self._settings = settings
         self._dsn = settings.postgres_dsn.get_secret_value()
         self._lease = Lease(self._dsn, f"{settings.node} {os.getpid()}", settings.lease_ttl_ms / 1000)
         self._sequencer: Sequencer | None = None
         self._reads = Pool(self._dsn, f"{settings.node} reads", size=2)
         self.metrics = EngineMetrics()
-        self.replica = Replica()
-        self.caught_up = False
+        node, metrics, every = settings.node, self.metrics, settings.records_per_snapshot
+        snapshots = Snapshots(codec, self._dsn, node=node, every=every, metrics=metrics) if codec else None
+        self._standby = Standby(self._dsn, self._lease, node=node, metrics=metrics, snapshots=snapshots)
         self._publisher = Publisher(
             settings.redis_url.get_secret_value(), self._dsn, node=settings.node, metrics=self.metrics
         )
+
+    @property
+    def replica(self) -> Replica:
+        return self._standby.replica
+
+    @property
+    def health(self) -> str:
+        """``ok`` for one that leads or could take over at once; else why not."""
+        if self._standby.differs:
+            return "state differs from the leader's"
+        return "ok" if self._standby.caught_up else "catching up"
 
     @property
     def state(self) -> EngineState:
         role = Role.STANDBY if self._sequencer is None else Role.ACTIVE
         return EngineState(self._settings.node, role.value, self._lease.epoch, self.replica.sequence)
 
-    async def submit(self, commands: list[Command]) -> list[Answer]:
+    async def submit(self, commands: list[Submission]) -> list[Answer]:
         """Raises NotLeadingError on a standby, OverloadedError when the queue is full."""
         if self._sequencer is None:
             raise NotLeadingError
@@ -70,8 +86,11 @@ class EngineNode:
 
     async def run(self) -> None:
         """Ends only by raising: the process must not go on with what it knew."""
-        await self._follow()
-        await self._lead()
+        await self._standby.run()
+        try:
+            await self._lead()
+        except _ENDS as end:
+            raise ProcessEndError(str(end)) from None
 
     async def stop(self) -> None:
         """An orderly end: the standby need not wait for the lease to run out."""
@@ -83,66 +102,53 @@ class EngineNode:
         self._lease.close()
         await self._reads.close()
 
-    # -- standby -----------------------------------------------------------------------------------
-
-    async def _follow(self) -> None:
-        """Returns when the lease is won."""
-        waiting = False
-        while True:
-            try:
-                connection = await connect(self._dsn, f"{self._settings.node} tail")
-                try:
-                    await self._tail_until_won(connection)
-                    return
-                finally:
-                    connection.terminate()
-            except DatabaseError as error:
-                if not waiting:
-                    log("waiting_for_database", level=logging.WARNING, reason=str(error))
-                waiting, self.caught_up = True, False
-                self._lease.close()  # the next try starts on a connection of which everything is known
-                await asyncio.sleep(_RECONNECT_S)
-
-    async def _tail_until_won(self, connection: asyncpg.Connection[Any]) -> None:
-        while True:
-            await self._apply_tail(connection)
-            self.caught_up = True
-            if await self._lease.try_win():
-                return
-            await asyncio.sleep(_POLL_S)
-
-    async def _apply_tail(self, connection: asyncpg.Connection[Any]) -> None:
-        while records := ordered(await read_records(connection, self.replica.sequence), self.replica.sequence):
-            for record in records:
-                self.replica.replay(record)
-            self.metrics.sequence.set(self.replica.sequence)
-            await asyncio.sleep(0)
-
     # -- active ------------------------------------------------------------------------------------
 
     async def _lead(self) -> None:
-        """Holds the lease from the first moment on, applies what is left of the journal, then serves."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_lease())
-            connection = await connect(self._dsn, self._lease.holder)
-            await self._apply_tail(connection)
-            writer = JournalWriter(connection, self._lease.epoch, self._settings.commit_deadline_ms / 1000)
-            self._publisher.start_at(self.replica.sequence)
-            self._sequencer = Sequencer(
-                self.replica,
-                writer,
-                epoch=self._lease.epoch,
-                capacity=self._settings.queue_capacity,
-                still_leading=self._still_leading,
-                first_answers=self._first_answers,
-                committed=self._publisher.offer,
-                metrics=self.metrics,
-            )
-            tasks.create_task(self._sequencer.run())
-            tasks.create_task(self._publisher.run())
-            self.metrics.active.set(1)
-            self.metrics.epoch.set(self._lease.epoch)
-            log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)
+        """Raises what the first of its parts ends with, without waiting for the others.
+
+        A part that is deaf to being canceled must not keep a deposed leader alive.
+        """
+        parts = [asyncio.create_task(part) for part in (self._keep_lease(), self._sequence(), self._publisher.run())]
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            for part in parts:
+                part.cancel()
+            await asyncio.wait(parts, timeout=_ORDERLY_END_S)
+            raise
+        for part in done:
+            part.result()
+
+    async def _sequence(self) -> None:
+        """Applies what is left of the journal, then serves. The lease has been held from the first moment on."""
+        connection = await connect(self._dsn, self._lease.holder)
+        await self._standby.catch_up(connection)
+        writer = Writer(
+            self._dsn,
+            connection,
+            holder=self._lease.holder,
+            epoch=self._lease.epoch,
+            deadline_s=self._settings.commit_deadline_ms / 1000,
+            still_leading=self._still_leading,
+        )
+        self._publisher.start_at(self.replica.sequence)
+        self._sequencer = Sequencer(
+            self.replica,
+            writer,
+            epoch=self._lease.epoch,
+            capacity=self._settings.queue_capacity,
+            still_leading=self._still_leading,
+            first_answers=self._first_answers,
+            committed=self._publisher.offer,
+            metrics=self.metrics,
+            records_per_state_hash=self._settings.records_per_state_hash,
+        )
+        self.metrics.lag_records.set(0)
+        self.metrics.active.set(1)
+        self.metrics.epoch.set(self._lease.epoch)
+        log("leading", epoch=self._lease.epoch, sequence=self.replica.sequence)
+        await self._sequencer.run()
 
     async def _keep_lease(self) -> None:
         """Renews three times per TTL. Safety does not hang on it (the epoch fences), only a quick, clean end does."""

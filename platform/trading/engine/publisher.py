@@ -29,17 +29,20 @@ class Publisher:
         self._metrics = metrics
         self._fresh: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_RECORDS)
         self._committed = 0
+        self._published = 0
         self._more = asyncio.Event()
 
     def start_at(self, sequence: int) -> None:
         """Everything up to ``sequence`` is committed; what of it is not in the stream yet will be published."""
         self._committed = sequence
+        self._measure(self._published)
         self._more.set()
 
     def offer(self, records: list[tuple[int, bytes]]) -> None:
         """Takes records that have just become durable."""
         self._fresh.extend(records)
         self._committed = records[-1][0]
+        self._measure(self._published)
         self._more.set()
 
     async def run(self) -> None:
@@ -61,14 +64,20 @@ class Publisher:
         return max(await redis.last_published(self._client), self._committed - redis.STREAM_LENGTH)
 
     async def _publish_all(self, published: int) -> None:
+        self._measure(published)
         while True:
-            if published >= self._committed:
+            while published >= self._committed:
                 self._more.clear()
                 await self._more.wait()
             batch = self._next_fresh(published) or await self._read(published)
             await redis.publish(self._client, batch)
             published = batch[-1][0]
-            self._metrics.published.set(published)
+            self._measure(published)
+
+    def _measure(self, published: int) -> None:
+        self._published = published
+        self._metrics.published.set(published)
+        self._metrics.publisher_lag_records.set(max(0, self._committed - published))
 
     def _next_fresh(self, published: int) -> list[tuple[int, bytes]]:
         while self._fresh and self._fresh[0][0] <= published:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from trading.core.commands import Command
 from trading.core.events import Refused, Repeated
-from trading.core.orders import OrderId
+from trading.core.orders import OrderId, RejectReason
+from trading.engine.lanes import Lanes, Request
 from trading.engine.metrics import EngineMetrics
 from trading.engine.replica import Replica
+from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError
-from trading.infra.journal import Batch, JournalWriter
+from trading.infra.journal import Batch
 from trading.infra.leadership import LeaseLostError
-from trading.wire.engine import Answer, Denied, Done
+from trading.wire.engine import Answer, Denied, Done, Submission
 from trading.wire.journal import JournalFormatError, JournalRecord, encode_record
 from trading.wire.orders import first_view
 
@@ -31,22 +32,12 @@ MAX_BATCH_COMMANDS: Final = 500
 FirstAnswers = Callable[[list[OrderId]], Awaitable[dict[OrderId, Done]]]
 
 
-class OverloadedError(Exception):
-    """The queue is full; nothing of the request was taken in."""
-
-
-@dataclass(slots=True)
-class _Request:
-    commands: list[Command]
-    answered: asyncio.Future[list[Answer]]
-
-
 @dataclass(slots=True)
 class _Applied:
     """A batch in memory: its rows, and per request the answers to give once it is durable."""
 
     batch: Batch = field(default_factory=Batch)
-    answers: list[tuple[_Request, list[Answer | Repeated]]] = field(default_factory=list)
+    answers: list[tuple[Request, list[Answer | Repeated]]] = field(default_factory=list)
     published: list[tuple[int, bytes]] = field(default_factory=list)
 
 
@@ -56,7 +47,7 @@ class Sequencer:
     def __init__(
         self,
         replica: Replica,
-        writer: JournalWriter,
+        writer: Writer,
         *,
         epoch: int,
         capacity: int,
@@ -64,31 +55,29 @@ class Sequencer:
         first_answers: FirstAnswers,
         committed: Callable[[list[tuple[int, bytes]]], None],
         metrics: EngineMetrics,
+        records_per_state_hash: int = 1_000,
     ) -> None:
         self._replica = replica
         self._writer = writer
         self._epoch = epoch
-        self._capacity = capacity
         self._still_leading = still_leading
         self._first_answers = first_answers
         self._committed = committed
         self._metrics = metrics
-        self._waiting: deque[_Request] = deque()
-        self._waiting_commands = 0
+        self._records_per_state_hash = records_per_state_hash
+        self._hashed = replica.sequence
+        self._lanes = Lanes(capacity)
         self._arrived = asyncio.Event()
-        self._last_at_ns = 0
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def submit(self, commands: list[Command]) -> list[Answer]:
+    async def submit(self, submissions: list[Submission]) -> list[Answer]:
         """The answers, once everything they say is durable. Raises OverloadedError when the queue is full.
 
         Raises DatabaseError when a first answer cannot be read back; what was executed stays executed.
         """
-        if self._waiting_commands + len(commands) > self._capacity:
-            raise OverloadedError
-        request = _Request(commands, asyncio.get_running_loop().create_future())
-        self._waiting.append(request)
-        self._waiting_commands += len(commands)
+        request = Request(submissions, asyncio.get_running_loop().create_future())
+        self._lanes.add(request)
+        self._count_waiting()
         self._arrived.set()
         return await request.answered
 
@@ -97,31 +86,41 @@ class Sequencer:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting:
-                applied = self._apply(self._take())
+            while self._lanes:
+                applied = self._apply(self._lanes.take(MAX_BATCH_COMMANDS))
+                self._count_waiting()
                 await self._make_durable(applied)
                 self._answer(applied)
 
-    def _take(self) -> list[_Request]:
-        taken, commands = [self._waiting.popleft()], 0
-        commands = len(taken[0].commands)
-        while self._waiting and commands + len(self._waiting[0].commands) <= MAX_BATCH_COMMANDS:
-            taken.append(self._waiting.popleft())
-            commands += len(taken[-1].commands)
-        self._waiting_commands -= commands
-        self._metrics.queue_commands.set(self._waiting_commands)
-        return taken
+    def _count_waiting(self) -> None:
+        self._metrics.waiting_urgent.set(self._lanes.urgent.commands)
+        self._metrics.waiting_ordinary.set(self._lanes.ordinary.commands)
 
-    def _apply(self, requests: list[_Request]) -> _Applied:
-        started_s = time.perf_counter()
-        # Wall time may step back; the market's time does not.
-        at_ns = self._last_at_ns = max(time.time_ns(), self._last_at_ns)
+    def _apply(self, requests: list[Request]) -> _Applied:
+        started_s, now_ns = time.perf_counter(), time.time_ns()
+        # Wall time may step back, and another host's may have been ahead; the market's time never goes back.
+        at_ns = max(now_ns, self._replica.at_ns)
         applied = _Applied()
         for request in requests:
-            answers = [self._execute(command._replace(at_ns=at_ns), applied) for command in request.commands]
+            answers = [
+                self._execute(command._replace(at_ns=at_ns), applied) if now_ns <= deadline_ns else self._too_late()
+                for deadline_ns, command in request.submissions
+            ]
             applied.answers.append((request, answers))
+        self._hash_when_due(applied.batch)
         self._metrics.apply_seconds.observe(time.perf_counter() - started_s)
         return applied
+
+    def _hash_when_due(self, batch: Batch) -> None:
+        """Adds what every standby must come to as well, once there are records enough since the last time."""
+        sequence = self._replica.sequence
+        if sequence - self._hashed >= self._records_per_state_hash:
+            batch.state_hashes.append((sequence, self._epoch, self._replica.state_hash()))
+            self._hashed = sequence
+
+    def _too_late(self) -> Denied:
+        self._metrics.commands.labels(RejectReason.DEADLINE_PASSED.value).inc()
+        return Denied(RejectReason.DEADLINE_PASSED, "its deadline had passed before it could be executed")
 
     def _execute(self, command: Command, applied: _Applied) -> Answer | Repeated:
         match self._replica.execute(command, epoch=self._epoch, batch=applied.batch):
@@ -157,7 +156,7 @@ class Sequencer:
             elif not request.answered.done():
                 request.answered.set_result([answer for answer in answers if not isinstance(answer, Repeated)])
 
-    async def _answer_repeated(self, request: _Request, answers: list[Answer | Repeated]) -> None:
+    async def _answer_repeated(self, request: Request, answers: list[Answer | Repeated]) -> None:
         try:
             repeated = await self._first_answers([a.order_id for a in answers if isinstance(a, Repeated)])
         except (DatabaseError, JournalFormatError) as error:

@@ -23,6 +23,14 @@ DRAIN_S = 3
 KEEP_ALIVE_S = 75
 MAX_FRAME_BYTES = 64 * 1024
 
+# New objects before a collection of the youngest, and how many of those before each older one. What lives long here
+# is no garbage: looking through an engine's 30,000 orders stops it for 25 ms, and it keeps far more.
+_COLLECT_AFTER = (5_000, 10, 10_000)
+
+
+class ProcessEndError(Exception):
+    """An end that the process is built for: its message says all there is to say about it."""
+
 
 async def _nothing() -> None:
     return None
@@ -39,6 +47,7 @@ def run(
     # What is loaded by now stays: looking through it for garbage again and again would stop orders for milliseconds.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
     uvloop.run(_run(settings, app, work, stop))
     log("ended")
 
@@ -87,5 +96,9 @@ async def _run(
 
 def _end_at_once(task: asyncio.Task[None]) -> None:
     """What this process knows may be wrong now, so nothing more is answered: open requests see the connection end."""
-    log("ended_by_error", level=logging.ERROR, error=None if task.cancelled() else task.exception())
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, ProcessEndError):
+        log("ended", level=logging.WARNING, reason=str(error))
+    else:
+        log("ended_by_error", level=logging.ERROR, error=error)
     os._exit(1)

@@ -33,7 +33,7 @@ from trading.infra.database import connect, within
 from trading.infra.keys import secret_hash
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log, start_logging
-from trading.wire.engine import COMMANDS_PATH, Answer, Denied, decode_answers, encode_commands
+from trading.wire.engine import COMMANDS_PATH, NO_DEADLINE_NS, Answer, Denied, decode_answers, encode_commands
 from trading.wire.journal import encode_command
 
 Asked = TypeVar("Asked")
@@ -138,7 +138,7 @@ def _deposits(account: SeedAccount) -> list[Command]:
 
 
 async def _execute(settings: Settings, commands: list[Command]) -> list[Answer]:
-    body = encode_commands([encode_command(command) for command in commands])
+    body = encode_commands((NO_DEADLINE_NS, encode_command(command)) for command in commands)
     try:
         async with asyncio.timeout(_DEADLINE_S), aiohttp.ClientSession() as http:
             while True:

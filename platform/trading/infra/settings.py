@@ -24,6 +24,8 @@ class Settings(BaseSettings):
     commit_deadline_ms: int = Field(default=3_000, ge=10)
     request_deadline_ms: int = Field(default=5_000, ge=10)
     queue_capacity: int = Field(default=20_000, ge=1)
+    records_per_state_hash: int = Field(default=1_000, ge=1)
+    records_per_snapshot: int = Field(default=20_000, ge=1)
 
     @cached_property
     def engines(self) -> tuple[str, ...]:

@@ -1,20 +1,34 @@
 """What api and engine say to each other: a list of commands in, a list of answers out, in the same order.
 
-Commands travel in the journal's encoding with ``at_ns`` 0; the engine stamps the time.
+Commands travel in the journal's encoding with ``at_ns`` 0, each with its deadline; the engine stamps the time.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from trading.core.commands import Command
+from trading.core.commands import CancelOrder, Command
 from trading.core.orders import RejectReason
 from trading.wire.journal import decode_command_parts
 from trading.wire.orders import OrderView
 
 COMMANDS_PATH: Final = "/commands"
+NO_DEADLINE_NS: Final = 2**63 - 1
+
+
+class Submission(NamedTuple):
+    """A command that must not be executed any more once the wall clock is past ``deadline_ns``."""
+
+    deadline_ns: int
+    command: Command
+
+
+def urgent(command: Command) -> bool:
+    """Whether it only takes risk away: such commands overtake all others, and a full queue of those refuses none."""
+    return isinstance(command, CancelOrder)
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
@@ -43,17 +57,17 @@ class EngineState(msgspec.Struct, frozen=True):
     sequence: int
 
 
-def encode_commands(commands: list[bytes]) -> bytes:
-    """A request's body from commands already encoded by ``encode_command``."""
-    return b"[%b]" % b",".join(commands)
+def encode_commands(commands: Iterable[tuple[int, bytes]]) -> bytes:
+    """A request's body from deadlines (ns since the Unix epoch) and commands encoded by ``encode_command``."""
+    return b"[%b]" % b",".join(b"[%d,%b]" % submission for submission in commands)
 
 
-def decode_commands(body: bytes) -> list[Command]:
-    """Raises JournalFormatError or msgspec.DecodeError for anything that is no list of commands."""
-    return [decode_command_parts(parts) for parts in _decode_list(body)]
+def decode_commands(body: bytes) -> list[Submission]:
+    """Raises JournalFormatError or msgspec.DecodeError for anything that is no list of deadlines with commands."""
+    return [Submission(deadline_ns, decode_command_parts(parts)) for deadline_ns, parts in _decode_list(body)]
 
 
 encode_answers: Final = msgspec.json.Encoder().encode
 decode_answers: Final = msgspec.json.Decoder(list[Answer]).decode
 decode_state: Final = msgspec.json.Decoder(EngineState).decode
-_decode_list: Final = msgspec.json.Decoder(list[list[Any]]).decode
+_decode_list: Final = msgspec.json.Decoder(list[tuple[int, list[Any]]]).decode

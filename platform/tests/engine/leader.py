@@ -1,0 +1,112 @@
+"""A leading engine's parts put together in the test's own process, on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from trading.core.commands import CancelOrder, Command, Deposit, ListInstrument, OpenAccount, PlaceOrder
+from trading.core.events import CASH
+from trading.core.orders import AccountId, OrderId, OrderType, Side, Symbol, TimeInForce
+from trading.engine.metrics import EngineMetrics
+from trading.engine.replica import Replica
+from trading.engine.sequencer import Sequencer
+from trading.engine.writer import Writer
+from trading.infra.database import connect
+from trading.infra.leadership import Lease
+from trading.wire.engine import NO_DEADLINE_NS, Answer, Submission
+
+HOLDER = "engine:1 test"
+TRADER = AccountId(1)
+OPENINGS: list[Command] = [
+    ListInstrument(0, Symbol("AAA"), 10_000),
+    OpenAccount(0, TRADER),
+    Deposit(0, TRADER, CASH, 10**15),
+]
+
+_number = count(1)
+
+
+def buy(price_micros: int = 100_000_000) -> PlaceOrder:
+    limit, day = OrderType.LIMIT, TimeInForce.DAY
+    return PlaceOrder(0, TRADER, f"o{next(_number)}", Symbol("AAA"), Side.BUY, limit, day, 1, price_micros)
+
+
+def cancel(order_id: OrderId) -> CancelOrder:
+    return CancelOrder(0, TRADER, order_id)
+
+
+async def _no_repetitions(order_ids: list[OrderId]) -> dict[OrderId, object]:
+    raise AssertionError(f"orders {order_ids} were repeated")
+
+
+@dataclass
+class Leader:
+    """``committed`` collects the sequences of what became durable."""
+
+    replica: Replica
+    lease: Lease
+    writer: Writer
+    sequencer: Sequencer
+    committed: list[int] = field(default_factory=list)
+
+    async def submit(self, *commands: Command, deadline_ns: int = NO_DEADLINE_NS) -> list[Answer]:
+        return await self.sequencer.submit([Submission(deadline_ns, command) for command in commands])
+
+    def submitting(self, *commands: Command) -> asyncio.Task[list[Answer]]:
+        return asyncio.create_task(self.submit(*commands))
+
+
+@asynccontextmanager
+async def leading(
+    dsn: str,
+    *,
+    replica: Replica | None = None,
+    capacity: int = 1_000,
+    deadline_s: float = 10.0,
+    still_leading: Callable[[], bool] = lambda: True,
+    records_per_state_hash: int = 1_000,
+) -> AsyncIterator[Leader]:
+    """A leader that has done its openings, unless it goes on from ``replica``. Its lease lasts longer than any test."""
+    lease = Lease(dsn, HOLDER, ttl_s=60)
+    assert await lease.try_win()
+    connection = await connect(dsn, HOLDER)
+    writer = Writer(
+        dsn, connection, holder=HOLDER, epoch=lease.epoch, deadline_s=deadline_s, still_leading=still_leading
+    )
+    committed: list[int] = []
+    fresh, replica = replica is None, replica or Replica()
+    sequencer = Sequencer(
+        replica,
+        writer,
+        epoch=lease.epoch,
+        capacity=capacity,
+        still_leading=still_leading,
+        first_answers=_no_repetitions,  # type: ignore[arg-type]
+        committed=lambda records: committed.extend(sequence for sequence, _ in records),
+        metrics=EngineMetrics(),
+        records_per_state_hash=records_per_state_hash,
+    )
+    leader = Leader(replica, lease, writer, sequencer, committed)
+    running = asyncio.create_task(sequencer.run())
+    try:
+        if fresh:
+            await leader.submit(*OPENINGS)
+        yield leader
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await lease.release()
+        lease.close()
+        writer.close()
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():
+            await asyncio.sleep(0.01)

@@ -1,0 +1,66 @@
+"""What waits for the next batch: two bounded lanes, one of which overtakes the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from trading.wire.engine import Answer, Submission, urgent
+
+
+class OverloadedError(Exception):
+    """The lane is full; nothing of the request was taken in."""
+
+
+@dataclass(slots=True)
+class Request:
+    submissions: list[Submission]
+    answered: asyncio.Future[list[Answer]]
+
+
+@dataclass(slots=True)
+class Lane:
+    """``commands`` counts what waits, in all requests together; it never exceeds ``capacity``."""
+
+    capacity: int
+    commands: int = 0
+    _requests: deque[Request] = field(default_factory=deque)
+
+    def add(self, request: Request) -> None:
+        """Raises OverloadedError when the lane is full."""
+        if self.commands + len(request.submissions) > self.capacity:
+            raise OverloadedError
+        self._requests.append(request)
+        self.commands += len(request.submissions)
+
+    def take(self, limit: int) -> list[Request]:
+        """The oldest requests, whole, with at most ``limit`` commands; one request always, however large."""
+        taken: list[Request] = []
+        while self._requests and (not taken or len(self._requests[0].submissions) <= limit):
+            taken.append(self._requests.popleft())
+            limit -= len(taken[-1].submissions)
+            self.commands -= len(taken[-1].submissions)
+        return taken
+
+
+class Lanes:
+    """A lane each for urgent requests and the others, so that a flood of orders can neither delay nor refuse a cancel.
+
+    Both may fill a part of every batch, so a flood of cancels does not stop the orders either.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.urgent, self.ordinary = Lane(capacity), Lane(capacity)
+
+    def __bool__(self) -> bool:
+        return bool(self.urgent.commands or self.ordinary.commands)
+
+    def add(self, request: Request) -> None:
+        """Raises OverloadedError."""
+        overtakes = all(urgent(submission.command) for submission in request.submissions)
+        (self.urgent if overtakes else self.ordinary).add(request)
+
+    def take(self, limit: int) -> list[Request]:
+        """The next batch, urgent requests first, up to ``limit`` commands of each lane."""
+        return [*self.urgent.take(limit), *self.ordinary.take(limit)]

@@ -1,0 +1,98 @@
+"""Makes batches durable; what became of one whose commit gave no clear answer is looked up, never guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import asyncpg
+
+from trading.infra.database import DatabaseError, connect
+from trading.infra.journal import AmbiguousCommitError, Batch, JournalWriter
+from trading.infra.outcome import look_up
+from trading.infra.telemetry import log
+
+_RETRY_S: Final = 0.05
+
+# Classes of SQLSTATE that tell of the server's or the connection's condition. Any other error is the batch's own and
+# would come again.
+_PASSING: Final = ("08", "25", "40", "53", "57")
+
+
+class Writer:
+    """One leader's way into the journal. ``connection`` carries ``holder`` as its application_name."""
+
+    def __init__(
+        self,
+        dsn: str,
+        connection: asyncpg.Connection[Any],
+        *,
+        holder: str,
+        epoch: int,
+        deadline_s: float,
+        still_leading: Callable[[], bool],
+    ) -> None:
+        self._dsn = dsn
+        self._holder = holder
+        self._epoch = epoch
+        self._deadline_s = deadline_s
+        self._still_leading = still_leading
+        self._use(connection)
+
+    async def commit(self, batch: Batch) -> None:
+        """Returns when the batch is durable on the primary and its synchronous standby.
+
+        Raises FencedError when another epoch has begun; AmbiguousCommitError when the outcome cannot be found out
+        while the lease is held, in as much time again as a commit may take, or when the batch itself is at fault.
+        """
+        give_up_s = 0.0
+        while True:
+            try:
+                await self._journal.commit(batch)
+                return
+            except AmbiguousCommitError as doubt:
+                if not _may_pass(doubt):
+                    raise
+                give_up_s = give_up_s or time.monotonic() + self._deadline_s
+                sequence = batch.journal[-1][0]
+                log("commit_ambiguous", level=logging.WARNING, sequence=sequence, reason=str(doubt))
+                present = await self._find_out(sequence, give_up_s, doubt)
+                log("commit_found" if present else "commit_repeated", sequence=sequence)
+                if present:
+                    return
+
+    def _use(self, connection: asyncpg.Connection[Any]) -> None:
+        self._connection = connection
+        self._session = (connection.get_server_pid(), self._holder)
+        self._journal = JournalWriter(connection, self._epoch, self._deadline_s)
+
+    def close(self) -> None:
+        self._connection.terminate()
+
+    async def _find_out(self, sequence: int, give_up_s: float, doubt: AmbiguousCommitError) -> bool:
+        """Whether the batch is durable. The connection that told is used from then on."""
+        self._connection.terminate()
+        while self._still_leading() and (left_s := give_up_s - time.monotonic()) > 0:
+            try:
+                self._connection = await connect(self._dsn, self._holder)
+                present = await look_up(
+                    self._connection, epoch=self._epoch, sequence=sequence, old_session=self._session, deadline_s=left_s
+                )
+            except DatabaseError:
+                self._connection.terminate()
+                await asyncio.sleep(_RETRY_S)
+            else:
+                self._use(self._connection)
+                return present
+        raise doubt
+
+
+def _may_pass(doubt: AmbiguousCommitError) -> bool:
+    """Whether looking and writing again can help: not when the server finds fault with the batch itself."""
+    failure = doubt.__cause__.__cause__ if doubt.__cause__ else None
+    if isinstance(failure, asyncpg.PostgresError):
+        return (failure.sqlstate or "").startswith(_PASSING)
+    return True
