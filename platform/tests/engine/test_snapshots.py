@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -10,10 +11,9 @@ import pytest
 
 from stack.embedded import EmbeddedStack
 from tests.engine.leader import buy, leading, until
-from tests.engine.pickled_snapshots import CODEC
 from trading.engine.metrics import EngineMetrics
 from trading.engine.replica import Replica
-from trading.engine.snapshots import SnapshotCodec, Snapshots
+from trading.engine.snapshots import Snapshots
 from trading.engine.standby import Standby
 from trading.infra.database import connect
 from trading.infra.leadership import Lease
@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 SEQUENCES = "SELECT sequence FROM snapshots ORDER BY sequence"
 
 
-def snapshots(dsn: str, codec: SnapshotCodec = CODEC) -> Snapshots:
-    return Snapshots(codec, dsn, node="engine:2", every=10, metrics=EngineMetrics())
+def snapshots(dsn: str) -> Snapshots:
+    return Snapshots(dsn, node="engine:2", every=10, metrics=EngineMetrics())
 
 
 async def stored(connection: asyncpg.Connection[Any]) -> list[int]:
@@ -95,12 +95,12 @@ async def test_a_snapshot_that_restores_to_another_state_is_skipped(database: Em
     connection = await connect(dsn, "test")
     metrics = EngineMetrics()
     async with leading(dsn) as leader:
-        body = CODEC.freeze(leader.replica)()
+        body = leader.replica.freeze()()
         await save(connection, Packed.of(Snapshot(leader.replica.sequence, 1, "another", body)))
         await save(connection, Packed.of(Snapshot(99, 1, leader.replica.state_hash(), body)))
-        await save(connection, Packed.of(Snapshot(100, 1, "hash", b"no pickle")))
+        await save(connection, Packed.of(Snapshot(100, 1, "hash", b"no state")))
         await save(connection, Packed.of(Snapshot(101, 2, leader.replica.state_hash(), body)))
-        found = await Snapshots(CODEC, dsn, node="engine:2", every=10, metrics=metrics).newest(connection)
+        found = await Snapshots(dsn, node="engine:2", every=10, metrics=metrics).newest(connection)
         assert found.full_state() == Replica().full_state()
         skipped = metrics.registry.get_sample_value("engine_snapshots_total", {"result": "skipped"})
         assert skipped == 3  # the fourth was the oldest, and was let go of
@@ -118,17 +118,15 @@ async def test_nothing_waits_for_the_standby_server_or_for_a_snapshot(database: 
 
 
 async def test_a_defect_in_making_one_is_not_hidden(database: EmbeddedStack) -> None:
-    def broken() -> bytes:
-        raise ZeroDivisionError
+    class Unfreezable(Replica):
+        def freeze(self) -> Callable[[], bytes]:
+            def broken() -> bytes:
+                raise ZeroDivisionError
 
-    replica = Replica()
-    made = Snapshots(
-        SnapshotCodec(1, lambda _: broken, CODEC.restore),
-        database.postgres_dsn(),
-        node="engine:2",
-        every=0,
-        metrics=EngineMetrics(),
-    )
+            return broken
+
+    replica = Unfreezable()
+    made = Snapshots(database.postgres_dsn(), node="engine:2", every=0, metrics=EngineMetrics())
 
     async def make_for_ever() -> None:
         while True:

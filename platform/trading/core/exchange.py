@@ -166,6 +166,11 @@ class Exchange:
         concerned = accounts.values() if account_id == EVERYBODY else [accounts[account_id]]
         return sorted({order.accepted.symbol for account in concerned for order in account.orders.values()})
 
+    @property
+    def forgets(self) -> bool:
+        """Whether client_order_ids were accepted that it does not know any more."""
+        return self.venue.client_order_ids.forgotten > 0
+
     def known_order(self, account_id: AccountId, client_order_id: str) -> OrderId | None:
         """The order that was accepted under this client_order_id not too long ago, open or closed."""
         return self.venue.client_order_ids.find(account_id, client_order_id)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from trading.core.commands import PlaceOrder, ReplaceOrder
+from trading.core.orders import AccountId, OrderId
 from trading.wire.engine import Answer, Submission, urgent
 
 
@@ -13,10 +17,18 @@ class OverloadedError(Exception):
     """The lane is full; nothing of the request was taken in."""
 
 
+OrderRequest: TypeAlias = PlaceOrder | ReplaceOrder
+# What was asked for under (account, client_order_id), and the order it became.
+Former: TypeAlias = Mapping[tuple[AccountId, str], tuple[OrderId, OrderRequest]]
+
+
 @dataclass(slots=True)
 class Request:
+    """``former`` holds what of its client_order_ids was used so long ago that the exchange has forgotten it."""
+
     submissions: list[Submission]
     answered: asyncio.Future[list[Answer]]
+    former: Former = field(default_factory=dict)
 
 
 @dataclass(slots=True)

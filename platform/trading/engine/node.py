@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
 from enum import StrEnum
 from typing import Final
 
-from trading.core.orders import OrderId
+from trading.core.commands import ChangePhase
+from trading.core.orders import AccountId, OrderId, Phase
+from trading.engine.lanes import Former, OrderRequest, OverloadedError
 from trading.engine.metrics import EngineMetrics
 from trading.engine.publisher import Publisher
 from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
-from trading.engine.snapshots import SnapshotCodec, Snapshots
+from trading.engine.snapshots import Snapshots
 from trading.engine.standby import Standby, StateDiffersError
 from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError, Pool, connect
@@ -23,7 +26,8 @@ from trading.infra.leadership import Lease, LeaseLostError
 from trading.infra.process import ProcessEndError
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log
-from trading.wire.engine import Answer, Done, EngineState, Submission
+from trading.wire.engine import NO_DEADLINE_NS, Answer, Done, EngineState, Submission
+from trading.wire.journal import decode_command
 from trading.wire.orders import first_view
 
 _ACCEPTED_BY: Final = """
@@ -32,7 +36,14 @@ FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = ANY($
 """
 
 
+_FORMERLY: Final = """
+SELECT o.account_id, o.client_order_id, o.order_id, j.command
+FROM unnest($1::bigint[], $2::text[]) AS asked (account_id, client_order_id)
+JOIN orders o USING (account_id, client_order_id) JOIN journal j ON j.sequence = o.sequence
+"""
+
 _ORDERLY_END_S: Final = 1.0
+_REOPENING_POLL_S: Final = 0.05
 
 # What a leader's life ends with in the ordinary course of things; anything else is a defect.
 _ENDS: Final = (LeaseLostError, FencedError, DatabaseError, StateDiffersError)
@@ -48,7 +59,7 @@ class NotLeadingError(Exception):
 
 
 class EngineNode:
-    def __init__(self, settings: Settings, codec: SnapshotCodec | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._dsn = settings.postgres_dsn.get_secret_value()
         self._lease = Lease(self._dsn, f"{settings.node} {os.getpid()}", settings.lease_ttl_ms / 1000)
@@ -56,7 +67,7 @@ class EngineNode:
         self._reads = Pool(self._dsn, f"{settings.node} reads", size=2)
         self.metrics = EngineMetrics()
         node, metrics, every = settings.node, self.metrics, settings.records_per_snapshot
-        snapshots = Snapshots(codec, self._dsn, node=node, every=every, metrics=metrics) if codec else None
+        snapshots = Snapshots(self._dsn, node=node, every=every, metrics=metrics)
         self._standby = Standby(self._dsn, self._lease, node=node, metrics=metrics, snapshots=snapshots)
         self._publisher = Publisher(
             settings.redis_url.get_secret_value(), self._dsn, node=settings.node, metrics=self.metrics
@@ -109,7 +120,10 @@ class EngineNode:
 
         A part that is deaf to being canceled must not keep a deposed leader alive.
         """
-        parts = [asyncio.create_task(part) for part in (self._keep_lease(), self._sequence(), self._publisher.run())]
+        parts = [
+            asyncio.create_task(part)
+            for part in (self._keep_lease(), self._sequence(), self._publisher.run(), self._reopen())
+        ]
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -140,6 +154,7 @@ class EngineNode:
             capacity=self._settings.queue_capacity,
             still_leading=self._still_leading,
             first_answers=self._first_answers,
+            former_requests=self._former_requests,
             committed=self._publisher.offer,
             metrics=self.metrics,
             records_per_state_hash=self._settings.records_per_state_hash,
@@ -157,6 +172,19 @@ class EngineNode:
             await self._lease.renew()
             await asyncio.sleep(max(0.0, asked_s + self._lease.ttl_s / 3 - time.monotonic()))
 
+    async def _reopen(self) -> None:
+        """Ends every volatility halt by its auction when its time has come."""
+        while True:
+            await asyncio.sleep(_REOPENING_POLL_S)
+            if self._sequencer is None:
+                continue
+            now_ns = time.time_ns()
+            due = [symbol for at_ns, symbol in self.replica.exchange.reopenings() if at_ns <= now_ns]
+            for symbol in due:
+                with contextlib.suppress(OverloadedError):  # then the next round does it
+                    reopening = ChangePhase(0, symbol, Phase.CONTINUOUS)
+                    await self._sequencer.submit([Submission(NO_DEADLINE_NS, reopening)])
+
     def _still_leading(self) -> bool:
         return time.monotonic() < self._lease.held_until_s
 
@@ -167,3 +195,14 @@ class EngineNode:
         if missing := set(order_ids) - set(records):
             raise DatabaseError(f"orders {sorted(missing)} are known and not in the journal")
         return {order_id: Done(record.sequence, first_view(record)) for order_id, record in records.items()}
+
+    async def _former_requests(self, requests: list[OrderRequest]) -> Former:
+        """What was asked for long ago under the same client_order_ids, from the journal. Raises DatabaseError."""
+        account_ids = [request.account_id for request in requests]
+        rows = await self._reads.fetch(_FORMERLY, account_ids, [request.client_order_id for request in requests])
+        former: dict[tuple[AccountId, str], tuple[OrderId, OrderRequest]] = {}
+        for row in rows:
+            command = decode_command(row["command"])
+            assert isinstance(command, OrderRequest)
+            former[row["account_id"], row["client_order_id"]] = (row["order_id"], command)
+        return former

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from trading.core.commands import Command
+from trading.core.client_order_ids import answer_again
+from trading.core.commands import CancelAll, Command, SetKillSwitch
 from trading.core.events import Refused, Repeated
 from trading.core.orders import OrderId, RejectReason
-from trading.engine.lanes import Lanes, Request
+from trading.engine.lanes import Former, Lanes, OrderRequest, Request
 from trading.engine.metrics import EngineMetrics
 from trading.engine.replica import Replica
 from trading.engine.writer import Writer
@@ -30,6 +31,8 @@ MAX_BATCH_COMMANDS: Final = 500
 
 # Reads back the first answers of orders that were placed before.
 FirstAnswers = Callable[[list[OrderId]], Awaitable[dict[OrderId, Done]]]
+# Looks up what was asked for under client_order_ids that the exchange may have forgotten.
+FormerRequests = Callable[[list[OrderRequest]], Awaitable[Former]]
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Sequencer:
         capacity: int,
         still_leading: Callable[[], bool],
         first_answers: FirstAnswers,
+        former_requests: FormerRequests,
         committed: Callable[[list[tuple[int, bytes]]], None],
         metrics: EngineMetrics,
         records_per_state_hash: int = 1_000,
@@ -62,6 +66,7 @@ class Sequencer:
         self._epoch = epoch
         self._still_leading = still_leading
         self._first_answers = first_answers
+        self._former_requests = former_requests
         self._committed = committed
         self._metrics = metrics
         self._records_per_state_hash = records_per_state_hash
@@ -76,6 +81,8 @@ class Sequencer:
         Raises DatabaseError when a first answer cannot be read back; what was executed stays executed.
         """
         request = Request(submissions, asyncio.get_running_loop().create_future())
+        if forgotten := self._perhaps_forgotten(submissions):
+            request.former = await self._former_requests(forgotten)
         self._lanes.add(request)
         self._count_waiting()
         self._arrived.set()
@@ -92,6 +99,13 @@ class Sequencer:
                 await self._make_durable(applied)
                 self._answer(applied)
 
+    def _perhaps_forgotten(self, submissions: list[Submission]) -> list[OrderRequest]:
+        exchange = self._replica.exchange
+        if not exchange.forgets:
+            return []
+        requests = [command for _, command in submissions if isinstance(command, OrderRequest)]
+        return [each for each in requests if exchange.known_order(each.account_id, each.client_order_id) is None]
+
     def _count_waiting(self) -> None:
         self._metrics.waiting_urgent.set(self._lanes.urgent.commands)
         self._metrics.waiting_ordinary.set(self._lanes.ordinary.commands)
@@ -103,7 +117,9 @@ class Sequencer:
         applied = _Applied()
         for request in requests:
             answers = [
-                self._execute(command._replace(at_ns=at_ns), applied) if now_ns <= deadline_ns else self._too_late()
+                self._execute(command._replace(at_ns=at_ns), request.former, applied)
+                if now_ns <= deadline_ns
+                else self._too_late()
                 for deadline_ns, command in request.submissions
             ]
             applied.answers.append((request, answers))
@@ -122,8 +138,9 @@ class Sequencer:
         self._metrics.commands.labels(RejectReason.DEADLINE_PASSED.value).inc()
         return Denied(RejectReason.DEADLINE_PASSED, "its deadline had passed before it could be executed")
 
-    def _execute(self, command: Command, applied: _Applied) -> Answer | Repeated:
-        match self._replica.execute(command, epoch=self._epoch, batch=applied.batch):
+    def _execute(self, command: Command, former: Former, applied: _Applied) -> Answer | Repeated:
+        outcome = _answered_before(command, former)
+        match outcome or self._replica.execute(command, epoch=self._epoch, batch=applied.batch):
             case Refused(reason, message):
                 self._metrics.commands.labels(reason.value).inc()
                 return Denied(reason, message)
@@ -134,7 +151,14 @@ class Sequencer:
                 self._metrics.commands.labels("done").inc()
                 command_text, events_text = applied.batch.add(record)
                 applied.published.append((record.sequence, encode_record(record, command_text, events_text)))
+                if isinstance(command, SetKillSwitch) and command.engaged:
+                    self._cancel_everything(command, applied)
                 return Done(record.sequence, first_view(record))
+
+    def _cancel_everything(self, switch: SetKillSwitch, applied: _Applied) -> None:
+        """The other half of a kill switch, in the same transaction: a record per market."""
+        for symbol in self._replica.exchange.open_symbols(switch.account_id):
+            self._execute(CancelAll(switch.at_ns, switch.account_id, symbol), {}, applied)
 
     async def _make_durable(self, applied: _Applied) -> None:
         if applied.batch.journal:
@@ -165,3 +189,10 @@ class Sequencer:
             return
         if not request.answered.done():
             request.answered.set_result([repeated[a.order_id] if isinstance(a, Repeated) else a for a in answers])
+
+
+def _answered_before(command: Command, former: Former) -> Repeated | Refused | None:
+    if not isinstance(command, OrderRequest):
+        return None
+    placed = former.get((command.account_id, command.client_order_id))
+    return None if placed is None else answer_again(command, *placed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -15,22 +14,7 @@ from trading.engine.replica import Replica
 from trading.infra.database import DatabaseError, connect
 from trading.infra.snapshots import Packed, Snapshot, newest_first, save, skipped
 from trading.infra.telemetry import log
-
-
-class SnapshotFormatError(Exception):
-    """A snapshot's body is not of a version or shape this build can read."""
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotCodec:
-    """``freeze`` returns what encodes the replica's state of now, later and in a thread; ``restore`` is its inverse.
-
-    ``restore`` raises SnapshotFormatError.
-    """
-
-    version: int
-    freeze: Callable[[Replica], Callable[[], bytes]]
-    restore: Callable[[bytes], Replica]
+from trading.wire.snapshot import SNAPSHOT_VERSION, SnapshotFormatError
 
 
 class Snapshots:
@@ -39,8 +23,7 @@ class Snapshots:
     A leader that is alone makes none, however long that lasts: a later recovery then has more to replay.
     """
 
-    def __init__(self, codec: SnapshotCodec, dsn: str, *, node: str, every: int, metrics: EngineMetrics) -> None:
-        self._codec = codec
+    def __init__(self, dsn: str, *, node: str, every: int, metrics: EngineMetrics) -> None:
         self._dsn = dsn
         self._application_name = f"{node} snapshot"
         self._every = every
@@ -70,7 +53,7 @@ class Snapshots:
         if self._making or replica.sequence - self._last < self._every:
             return
         self._last = replica.sequence
-        encode, state_hash = self._codec.freeze(replica), replica.state_hash()
+        encode, state_hash = replica.freeze(), replica.state_hash()
         self._making = asyncio.create_task(self._make(replica.sequence, state_hash, encode))
 
     def stop(self) -> None:
@@ -78,17 +61,18 @@ class Snapshots:
         if self._making:
             self._making.cancel()
 
-    def _restored(self, snapshot: Snapshot) -> Replica:
-        if snapshot.version != self._codec.version:
-            raise SnapshotFormatError(f"version {snapshot.version}, this build reads {self._codec.version}")
-        replica = self._codec.restore(snapshot.body)
+    @staticmethod
+    def _restored(snapshot: Snapshot) -> Replica:
+        if snapshot.version != SNAPSHOT_VERSION:
+            raise SnapshotFormatError(f"version {snapshot.version}, this build reads {SNAPSHOT_VERSION}")
+        replica = Replica.restored(snapshot.body)
         if (replica.sequence, replica.state_hash()) != (snapshot.sequence, snapshot.state_hash):
             raise SnapshotFormatError("the restored state has another hash")
         return replica
 
     async def _make(self, sequence: int, state_hash: str, encode: Callable[[], bytes]) -> None:
         def pack() -> Packed:
-            return Packed.of(Snapshot(sequence, self._codec.version, state_hash, encode()))
+            return Packed.of(Snapshot(sequence, SNAPSHOT_VERSION, state_hash, encode()))
 
         packed = await asyncio.to_thread(pack)
         try:

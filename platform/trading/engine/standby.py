@@ -33,9 +33,7 @@ class StateDiffersError(Exception):
 class Standby:
     """``replica`` is current as far as ``caught_up`` says; ``differs`` is final."""
 
-    def __init__(
-        self, dsn: str, lease: Lease, *, node: str, metrics: EngineMetrics, snapshots: Snapshots | None = None
-    ) -> None:
+    def __init__(self, dsn: str, lease: Lease, *, node: str, metrics: EngineMetrics, snapshots: Snapshots) -> None:
         self._dsn = dsn
         self._lease = lease
         self._node = node
@@ -87,14 +85,12 @@ class Standby:
             while (left_s := next_try_s - time.monotonic()) > 0:
                 await self._wait_for_news(left_s)
                 await self._apply_tail(connection)
-            if self._snapshots:
-                self._snapshots.make_when_due(self.replica)
-        if self._snapshots:
-            self._snapshots.stop()
+            self._snapshots.make_when_due(self.replica)
+        self._snapshots.stop()
 
     async def _recover(self, connection: asyncpg.Connection[Any]) -> None:
         """Once in a process's life; afterwards its own memory is newer than any snapshot."""
-        if self._snapshots and not self._recovered:
+        if not self._recovered:
             self.replica = await self._snapshots.newest(connection)
         self._recovered = True
 
@@ -136,6 +132,5 @@ class Standby:
     async def _stand_aside(self) -> None:
         """Lives on to be looked at, and takes part in nothing any more."""
         self._lease.close()
-        if self._snapshots:
-            self._snapshots.stop()
+        self._snapshots.stop()
         await asyncio.get_running_loop().create_future()

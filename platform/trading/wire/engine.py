@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from trading.core.commands import CancelOrder, Command
+from trading.core.commands import CancelAll, CancelOrder, ChangePhase, Command, SetKillSwitch
 from trading.core.orders import RejectReason
 from trading.wire.journal import decode_command_parts
 from trading.wire.orders import OrderView
@@ -27,8 +27,8 @@ class Submission(NamedTuple):
 
 
 def urgent(command: Command) -> bool:
-    """Whether it only takes risk away: such commands overtake all others, and a full queue of those refuses none."""
-    return isinstance(command, CancelOrder)
+    """Whether it takes risk away or moves a market: such overtake orders, and a queue full of those refuses none."""
+    return isinstance(command, CancelOrder | CancelAll | SetKillSwitch | ChangePhase)
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
