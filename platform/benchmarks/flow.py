@@ -10,6 +10,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Iterator
 from heapq import heappop, heappush
+from itertools import count
 from typing import NamedTuple
 
 from trading.core.orders import MICROS_PER_SHARE
@@ -73,13 +74,13 @@ class PlainBook:
         self.resting[order_id] = (is_buy, key)
 
 
-def messages(count: int = MESSAGES) -> list[Message]:
-    """The same list for the same count, always; a plain book runs along to know what can be canceled."""
+def messages(number: int = MESSAGES) -> list[Message]:
+    """The same list for the same number, always; a plain book runs along to know what can be canceled."""
     chance = random.Random(SEED)
     book = PlainBook()
     made: list[Message] = []
     candidates: list[int] = []
-    for message in _messages(chance, book, candidates, count):
+    for message in _messages(chance, book, candidates, number):
         made.append(message)
         if message.quantity:
             book.place(*message)
@@ -89,8 +90,8 @@ def messages(count: int = MESSAGES) -> list[Message]:
     return made
 
 
-def times_over(flow: list[Message], times: int) -> list[Message]:
-    """The flow again and again, with new ids each time; what is left of it is canceled before it starts again."""
+def again_and_again(flow: list[Message]) -> Iterator[list[Message]]:
+    """The flow without end, with new ids each time; what is left of it is canceled before it starts again."""
     book = PlainBook()
     for message in flow:
         if message.quantity:
@@ -99,13 +100,14 @@ def times_over(flow: list[Message], times: int) -> list[Message]:
             book.cancel(message.order_id)
     once = [*flow, *(Message(order_id, False, 0, 0) for order_id in book.resting)]
     last_id = max(message.order_id for message in flow)
-    return [Message(message[0] + last_id * time, *message[1:]) for time in range(times) for message in once]
+    for time in count():
+        yield [Message(message[0] + last_id * time, *message[1:]) for message in once]
 
 
-def _messages(chance: random.Random, book: PlainBook, candidates: list[int], count: int) -> Iterator[Message]:
+def _messages(chance: random.Random, book: PlainBook, candidates: list[int], number: int) -> Iterator[Message]:
     order_id = 0
-    for number in range(STARTING_ORDERS + count):
-        kind = chance.random() if number >= STARTING_ORDERS else 0.0
+    for position in range(STARTING_ORDERS + number):
+        kind = chance.random() if position >= STARTING_ORDERS else 0.0
         canceled = _pick(chance, book, candidates) if 0.54 <= kind < 0.92 else None
         if canceled is not None:
             yield Message(canceled, False, 0, 0)

@@ -6,8 +6,9 @@ Cyclic garbage is collected as in the engine's process: what was there before th
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain, islice
 
-from flow import TICK_MICROS, Message, messages, times_over
+from flow import TICK_MICROS, Message, again_and_again, messages
 from peers import Peer, RunsBourse, RunsLightMatchingEngine, RunsPlainBook, RunsPyOrderBook
 from rounds import Contender, alternate, report
 
@@ -74,7 +75,7 @@ def main() -> None:
     print(f"{len(flow):,} messages, {trades:,} fills of {volume // MICROS_PER_SHARE:,} shares")
     for make in PEERS.values():
         checked(make(), theirs, (trades, volume // MICROS_PER_SHARE))
-    long_flow = times_over(flow, HISTORY)
+    long_flow = list(chain.from_iterable(islice(again_and_again(flow), HISTORY)))
 
     def order_book() -> int:
         run_order_book(flow)

@@ -216,7 +216,8 @@ class Floor:
         **limits: int,
     ) -> None:
         terms = AccountTerms(multiplier, self_trade, blocked, Limits(**limits))
-        self.accepted(ChangeAccount(self.now_ns, account_id, terms))
+        outcome = self.send(ChangeAccount(self.now_ns, account_id, terms))
+        assert isinstance(outcome, list) or outcome == Refused(RejectReason.NOTHING_TO_CHANGE, outcome[1])
 
     def deposit(self, account_id: AccountId, amount: float, asset: str = CASH) -> None:
         self.accepted(Deposit(self.now_ns, account_id, asset, dollars(amount)))

@@ -66,12 +66,13 @@ class Mood(NamedTuple):
     absurdities: int = 40
     repetitions: int = 8
     phases: int = 15  # of any market; one that is not open moves on much more often
+    passive: int = 200  # of the limit orders: priced so as not to trade at once
     shares_each: int = 150
     dollars_each: int = 4_000
 
 
 LIVELY = Mood()
-BUSY = Mood(200, 90, 1, 1, 3, 3, 2, 1, 20_000, 1_000_000)
+BUSY = Mood(260, 60, 1, 1, 3, 3, 2, 1, 850, 20_000, 1_000_000)
 
 
 class Flow:
@@ -279,7 +280,10 @@ class Flow:
     def limit(self, symbol: Symbol, side: Side) -> PlaceOrder:
         lasting = self.lasting()
         quantity = self.maybe_fraction(symbol) if lasting is TimeInForce.DAY else None
-        return self.placing(symbol, side, OrderType.LIMIT, lasting, self.near(symbol), None, quantity)
+        price = self.near(symbol)
+        if self.draw.randrange(1000) < self.mood.passive:
+            price = self.price(symbol, (1 + self.draw.randrange(9)) * (-1 if side is Side.BUY else 1))
+        return self.placing(symbol, side, OrderType.LIMIT, lasting, price, None, quantity)
 
     def market(self, symbol: Symbol, side: Side) -> PlaceOrder:
         quantity = self.maybe_fraction(symbol)

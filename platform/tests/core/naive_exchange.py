@@ -93,7 +93,7 @@ class NaiveExchange(Matching):
 
     def _tell_moved_stops(self, before: dict[OrderId, int]) -> None:
         for order_id, stop in sorted(self._trailing_stops().items()):
-            if before.get(order_id, stop) != stop:
+            if before.get(order_id) != stop:
                 order = next(order for order in self.open if order.order_id == order_id)
                 assert order.high_water_mark is not None
                 self.events.append(StopMoved(order_id, order.symbol, order.high_water_mark, stop))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trading.core.orders import OrderType, Side, TimeInForce
+from trading.core.orders import OrderType
 
-from .floor import ANN, BBB, BOB, CAT, Floor
+from .floor import ANN, BBB, BOB, CAT, IOC, Floor
 
 
 def test_the_best_price_trades_first(floor: Floor) -> None:
@@ -17,7 +17,7 @@ def test_the_best_price_trades_first(floor: Floor) -> None:
 def test_at_one_price_the_oldest_order_trades_first(floor: Floor) -> None:
     first = floor.buy(ANN, 10, 10)
     second = floor.buy(BOB, 10, 10)
-    third = floor.buy(CAT, 10, 10)
+    third = floor.buy(ANN, 10, 10)
     floor.sell(CAT, 25, 10)
     assert floor.last_fills() == [(first, 10, 10), (second, 10, 10), (third, 10, 5)]
 
@@ -75,40 +75,30 @@ def test_a_market_order_sweeps_the_levels_and_never_rests(floor: Floor) -> None:
 
 def test_an_ioc_order_takes_what_is_there_and_never_rests(floor: Floor) -> None:
     floor.sell(ANN, 10, 10)
-    floor.buy(BOB, 25, 10, TimeInForce.IOC)
+    floor.buy(BOB, 25, 10, lasting=IOC)
     assert floor.last_fills() == [(1, 10, 10)]
     assert floor.bids() == floor.asks() == []
 
 
 def test_an_ioc_order_that_meets_nobody_is_accepted_and_canceled(floor: Floor) -> None:
-    order_id = floor.buy(BOB, 25, 10, TimeInForce.IOC)
-    assert floor.exchange.open_order(order_id) is None
+    order_id = floor.buy(BOB, 25, 10, lasting=IOC)
+    assert floor.leaves(order_id) is None
     assert floor.cash(BOB) == (10_000, 0)
 
 
 def test_symbols_do_not_trade_with_each_other(floor: Floor) -> None:
-    floor.sell(ANN, 10, 10)
-    floor.accepted(floor.order(BOB, Side.BUY, 10, 11, symbol=BBB))
+    floor.sell(ANN, 100, 20)
+    floor.buy(BOB, 100, 20, symbol=BBB)
     assert floor.last_fills() == []
-    assert floor.exchange.book(BBB).levels(Side.BUY) == [(11_000_000, 10)]
+    assert floor.bids(BBB) == [(20, 100)]
 
 
 def test_an_open_order_can_be_looked_up_until_it_is_filled(floor: Floor) -> None:
     order_id = floor.sell(ANN, 10, 10)
     floor.buy(BOB, 4, 10)
-    order = floor.exchange.open_order(order_id)
+    order = floor.exchange.open_order(ANN, order_id)
     assert order is not None
-    assert (order.accepted.order_type, order.price_micros, order.leaves) == (OrderType.LIMIT, 10_000_000, 6)
+    assert (order.accepted.order_type, order.price_micros, order.leaves) == (OrderType.LIMIT, 10_000_000, 6_000_000)
+    assert floor.exchange.open_order(BOB, order_id) is None
     floor.buy(BOB, 6, 10)
-    assert floor.exchange.open_order(order_id) is None
-
-
-def test_trading_with_oneself_is_possible_and_moves_nothing_in_the_end(floor: Floor) -> None:
-    floor.sell(ANN, 10, 10)
-    floor.buy(ANN, 10, 11)
-    assert floor.cash(ANN) == (10_000, 0)
-    assert floor.shares(ANN) == (1_000, 0)
-    floor.buy(ANN, 10, 10)
-    floor.sell(ANN, 10)
-    assert floor.cash(ANN) == (10_000, 0)
-    assert floor.shares(ANN) == (1_000, 0)
+    assert floor.exchange.open_order(ANN, order_id) is None

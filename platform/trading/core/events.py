@@ -110,7 +110,7 @@ class OrderTriggered(NamedTuple):
 
 
 class StopMoved(NamedTuple):
-    """The stop of a trailing order followed the market, up to where this command left it."""
+    """A trailing order began to wait, or its stop followed the market: where this command left it."""
 
     order_id: OrderId
     symbol: Symbol

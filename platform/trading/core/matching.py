@@ -41,7 +41,7 @@ def enter(venue: Venue, order: Order) -> None:
     """Puts an order that is in no queue into play."""
     market = order.market
     if order.accepted[5] in STOP_TYPES and not order.triggered:
-        _wait_for_stop(order)
+        _wait_for_stop(venue, order)
     elif order.accepted[6] is _CLS and market.phase is not Phase.PRE_CLOSE:
         order.stage = Stage.WAITING
         market.waiting_for_close[order.order_id] = order
@@ -68,13 +68,14 @@ def stand(venue: Venue, order: Order, place: int) -> None:
     venue.events.append(_rested((order.order_id, symbol, side, order.price_micros, order.leaves, place)))
 
 
-def _wait_for_stop(order: Order) -> None:
+def _wait_for_stop(venue: Venue, order: Order) -> None:
     special = order.accepted.special
     assert special is not None
     if order.accepted.order_type is OrderType.TRAILING_STOP:
         if order.high_water_micros is None:
             order.high_water_micros = order.market.mark_micros
         order.stop_micros = trailing_stop(order)
+        venue.moved_stops[order.order_id] = (order, None)
     else:
         order.stop_micros = special.stop_price_micros
     order.stage = Stage.WAITING
@@ -222,8 +223,8 @@ def finish(venue: Venue) -> None:
         moved.clear()
 
 
-def _tell_moved(venue: Venue, order: Order, before_micros: int) -> None:
-    if order.stage is not Stage.WAITING or order.stop_micros in (None, before_micros):
+def _tell_moved(venue: Venue, order: Order, before_micros: int | None) -> None:
+    if order.stage is not Stage.WAITING or order.stop_micros == before_micros:
         return
     high_water, stop = order.high_water_micros or 0, order.stop_micros or 0
     venue.events.append(StopMoved(order.order_id, order.accepted.symbol, high_water, stop))

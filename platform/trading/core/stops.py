@@ -42,7 +42,7 @@ class WaitingStops:
     def trailing(self) -> list[Order]:
         return list(self._trailing.values())
 
-    def elect(self, price_micros: int, moved: dict[OrderId, tuple[Order, int]]) -> list[Order]:
+    def elect(self, price_micros: int, moved: dict[OrderId, tuple[Order, int | None]]) -> list[Order]:
         """Moves the trailing stops after a trade, then takes out what it elects, by id.
 
         ``moved`` gets each order whose stop moved, with the stop price it had first.
@@ -69,7 +69,7 @@ class WaitingStops:
             return self._buys, (stop_micros, order.order_id)
         return self._sales, (-stop_micros, order.order_id)
 
-    def _follow(self, order: Order, price_micros: int, moved: dict[OrderId, tuple[Order, int]]) -> None:
+    def _follow(self, order: Order, price_micros: int, moved: dict[OrderId, tuple[Order, int | None]]) -> None:
         before, mark = order.stop_micros or 0, order.high_water_micros or 0
         if price_micros >= mark if order.side is BUY else price_micros <= mark:
             return

@@ -205,7 +205,7 @@ class Venue:
         self.client_order_ids = ClientOrderIds()
         self.events: list[Event] = []
         self.follow_ups: deque[Order] = deque()  # elected stops, and filled entries whose legs are to be activated
-        self.moved_stops: dict[OrderId, tuple[Order, int]] = {}  # with the stop prices before
+        self.moved_stops: dict[OrderId, tuple[Order, int | None]] = {}  # with the stop prices before
         self.set_fees(FeeSchedule())
 
     def set_fees(self, fees: FeeSchedule) -> None:
