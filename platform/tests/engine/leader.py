@@ -9,39 +9,50 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from trading.core.commands import CancelOrder, Command, Deposit, ListInstrument, OpenAccount, PlaceOrder
+from trading.core.commands import CancelOrder, ChangePhase, Command, Deposit, ListInstrument, OpenAccount, PlaceOrder
 from trading.core.events import CASH
-from trading.core.orders import AccountId, OrderId, OrderType, Side, Symbol, TimeInForce
+from trading.core.orders import (
+    MICROS_PER_SHARE,
+    AccountId,
+    Instrument,
+    OrderId,
+    OrderType,
+    Phase,
+    Side,
+    Symbol,
+    TimeInForce,
+)
 from trading.engine.metrics import EngineMetrics
+from trading.engine.past_orders import PastOrders
 from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
 from trading.engine.writer import Writer
-from trading.infra.database import connect
+from trading.infra.database import Pool, connect
 from trading.infra.leadership import Lease
 from trading.wire.engine import NO_DEADLINE_NS, Answer, Submission
 
 HOLDER = "engine:1 test"
 TRADER = AccountId(1)
+AAA, BBB = Symbol("AAA"), Symbol("BBB")
+LISTED = Instrument(AAA, 10_000, 100, MICROS_PER_SHARE, 100_000_000, 1_000_000, 0, 10**9)
 OPENINGS: list[Command] = [
-    ListInstrument(0, Symbol("AAA"), 10_000),
+    ListInstrument(0, LISTED),
     OpenAccount(0, TRADER),
     Deposit(0, TRADER, CASH, 10**15),
+    ChangePhase(0, AAA, Phase.CONTINUOUS),
 ]
 
 _number = count(1)
 
 
-def buy(price_micros: int = 100_000_000) -> PlaceOrder:
-    limit, day = OrderType.LIMIT, TimeInForce.DAY
-    return PlaceOrder(0, TRADER, f"o{next(_number)}", Symbol("AAA"), Side.BUY, limit, day, 1, price_micros)
+def buy(price_micros: int = 100_000_000, *, account: AccountId = TRADER, symbol: Symbol = AAA) -> PlaceOrder:
+    """One share."""
+    limit, day, number = OrderType.LIMIT, TimeInForce.DAY, next(_number)
+    return PlaceOrder(0, account, f"o{number}", symbol, Side.BUY, limit, day, MICROS_PER_SHARE, price_micros)
 
 
 def cancel(order_id: OrderId) -> CancelOrder:
     return CancelOrder(0, TRADER, order_id)
-
-
-async def _no_repetitions(order_ids: list[OrderId]) -> dict[OrderId, object]:
-    raise AssertionError(f"orders {order_ids} were repeated")
 
 
 @dataclass
@@ -71,7 +82,7 @@ async def leading(
     still_leading: Callable[[], bool] = lambda: True,
     records_per_state_hash: int = 1_000,
 ) -> AsyncIterator[Leader]:
-    """A leader that has done its openings, unless it goes on from ``replica``. Its lease lasts longer than any test."""
+    """A leader that has done its openings, unless ``replica`` is past them. Its lease lasts longer than any test."""
     lease = Lease(dsn, HOLDER, ttl_s=60)
     assert await lease.try_win()
     connection = await connect(dsn, HOLDER)
@@ -79,14 +90,17 @@ async def leading(
         dsn, connection, holder=HOLDER, epoch=lease.epoch, deadline_s=deadline_s, still_leading=still_leading
     )
     committed: list[int] = []
-    fresh, replica = replica is None, replica or Replica()
+    reads = Pool(dsn, "test reads", size=2)
+    past_orders = PastOrders(reads)
+    replica = replica or Replica()
     sequencer = Sequencer(
         replica,
         writer,
         epoch=lease.epoch,
         capacity=capacity,
         still_leading=still_leading,
-        first_answers=_no_repetitions,  # type: ignore[arg-type]
+        first_answers=past_orders.first_answers,
+        former_requests=past_orders.former_requests,
         committed=lambda records: committed.extend(sequence for sequence, _ in records),
         metrics=EngineMetrics(),
         records_per_state_hash=records_per_state_hash,
@@ -94,7 +108,7 @@ async def leading(
     leader = Leader(replica, lease, writer, sequencer, committed)
     running = asyncio.create_task(sequencer.run())
     try:
-        if fresh:
+        if not replica.sequence:
             await leader.submit(*OPENINGS)
         yield leader
     finally:
@@ -104,6 +118,7 @@ async def leading(
         await lease.release()
         lease.close()
         writer.close()
+        await reads.close()
 
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:

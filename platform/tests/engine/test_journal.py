@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from stack.embedded import EmbeddedStack
-from trading.core.commands import Deposit, ListInstrument, OpenAccount, PlaceOrder
-from trading.core.orders import AccountId, OrderType, Side, Symbol, TimeInForce
+from tests.engine.leader import AAA, LISTED
+from trading.core.commands import ChangePhase, Deposit, ListInstrument, OpenAccount, PlaceOrder
+from trading.core.orders import AccountId, OrderType, Phase, Side, TimeInForce
 from trading.engine.replica import Replica
 from trading.infra.database import connect
 from trading.infra.journal import AmbiguousCommitError, Batch, FencedError, JournalWriter, read_records
@@ -21,7 +22,7 @@ from trading.wire.journal import JournalRecord
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
 COMMANDS = [
-    ListInstrument(1, Symbol("AAA"), 10_000),
+    ListInstrument(1, LISTED),
     OpenAccount(1, AccountId(1)),
     Deposit(1, AccountId(1), "USD", 500),
 ]
@@ -60,7 +61,7 @@ async def test_a_batch_writes_the_journal_and_every_projection(postgres: Embedde
     balances = await connection.fetch("SELECT * FROM balances")
     ledger = await connection.fetch("SELECT sequence, debit_account_id, credit_account_id, asset, amount FROM ledger")
     connection.terminate()
-    assert [tuple(row) for row in balances] == [(1, "USD", 500, 0)]
+    assert [tuple(row) for row in balances] == [(1, "USD", 500, 0, 0)]
     assert [tuple(row) for row in ledger] == [(3, 0, 1, "USD", 500)]
     copy = Replica()
     for record in await journaled(dsn):
@@ -92,7 +93,7 @@ async def test_taking_over_waits_for_a_batch_in_flight_or_stops_it(postgres: Emb
     transaction = frozen.transaction()
     await transaction.start()
     await frozen.execute("SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE", lease.epoch)
-    await frozen.execute("INSERT INTO accounts VALUES (99)")
+    await frozen.execute("INSERT INTO accounts VALUES (99, 1, 'cancel_newest', false)")
     await asyncio.sleep(lease.ttl_s * 1.2)
     successor = Lease(dsn, "engine:2 test", ttl_s=5)
     assert await successor.try_win()
@@ -125,10 +126,11 @@ async def test_one_order_that_sweeps_eleven_thousand_others_is_one_record(
 ) -> None:
     connection = await connect(postgres.postgres_dsn(), lease.holder)
     writer, replica = JournalWriter(connection, lease.epoch, 30.0), Replica()
-    shares = Deposit(1, AccountId(1), "AAA", 11_000)
-    cash = Deposit(1, AccountId(1), "USD", 10**15)
-    resting = [limit(Side.SELL, 1, f"s{n}") for n in range(11_000)]
-    for commands in ([*COMMANDS, shares, cash, *resting], [limit(Side.BUY, 11_000, "sweep")]):
+    shares = Deposit(1, AccountId(1), "AAA", 11_000 * 10**6)
+    buyer = [OpenAccount(1, AccountId(2)), Deposit(1, AccountId(2), "USD", 10**15)]
+    resting = [limit(1, Side.SELL, 1, f"s{n}") for n in range(11_000)]
+    openings = [*COMMANDS, shares, *buyer, ChangePhase(1, AAA, Phase.CONTINUOUS), *resting]
+    for commands in (openings, [limit(2, Side.BUY, 11_000, "sweep")]):
         batch = Batch()
         for command in commands:
             record = replica.execute(command, epoch=lease.epoch, batch=batch)
@@ -140,10 +142,9 @@ async def test_one_order_that_sweeps_eleven_thousand_others_is_one_record(
     connection.terminate()
 
 
-def limit(side: Side, quantity: int, client_order_id: str) -> PlaceOrder:
-    account, price = AccountId(1), 100_000_000
-    day = TimeInForce.DAY
-    return PlaceOrder(1, account, client_order_id, Symbol("AAA"), side, OrderType.LIMIT, day, quantity, price)
+def limit(account: int, side: Side, shares: int, client_order_id: str) -> PlaceOrder:
+    kind, day, price = OrderType.LIMIT, TimeInForce.DAY, 100_000_000
+    return PlaceOrder(1, AccountId(account), client_order_id, AAA, side, kind, day, shares * 10**6, price)
 
 
 async def test_a_commit_that_never_reaches_the_standby_is_not_acknowledged(

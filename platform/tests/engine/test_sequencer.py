@@ -93,7 +93,7 @@ async def test_a_command_whose_deadline_passes_while_it_waits_is_refused(databas
 async def test_time_does_not_go_back_when_the_next_leaders_clock_is_behind(database: EmbeddedStack) -> None:
     dsn, ahead_ns = database.postgres_dsn(), time.time_ns() + 3_600 * 10**9
     async with leading(dsn) as leader:
-        leader.replica.at_ns = ahead_ns  # this host's clock is an hour ahead
+        leader.replica.exchange.venue.now_ns = ahead_ns  # this host's clock is an hour ahead
         await leader.submit(buy())
         sequence = leader.replica.sequence
     successor = Replica()

@@ -62,7 +62,7 @@ async def test_a_commit_cut_off_while_it_waits_for_the_standby_is_found_and_then
             order = leader.submitting(buy())
             await until(lambda: observer.fetch(SYNC_WAIT, COMMIT))
             await observer.fetch(END_COMMIT)
-            await until(lambda: observer.fetch("SELECT 1 FROM journal WHERE sequence = 4"))
+            await until(lambda: observer.fetch("SELECT 1 FROM journal WHERE sequence = 5"))
             await until(lambda: observer.fetch(SYNC_WAIT, LOOK_UP))
             assert not order.done()
         (answer,) = await order
@@ -192,7 +192,7 @@ async def test_a_look_up_under_another_epoch_ends_the_leader(
         with pytest.raises(FencedError):
             await commit
         await observer.execute("UPDATE leader_epoch SET epoch = epoch - 1")
-        assert not await observer.fetch("SELECT 1 FROM journal WHERE sequence = 4")
+        assert not await observer.fetch("SELECT 1 FROM journal WHERE sequence = 5")
 
 
 async def test_a_batch_that_cannot_be_written_is_not_tried_again(database: EmbeddedStack) -> None:
@@ -217,7 +217,7 @@ async def test_a_server_that_stays_frozen_ends_the_leader_in_bounded_time(
 
 def _batch_of(leader: Leader) -> Batch:
     batch = Batch()
-    record = leader.replica.execute(buy(), epoch=leader.lease.epoch, batch=batch)
+    record = leader.replica.execute(buy()._replace(at_ns=leader.replica.at_ns), epoch=leader.lease.epoch, batch=batch)
     assert isinstance(record, JournalRecord)
     batch.add(record)
     return batch

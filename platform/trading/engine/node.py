@@ -11,9 +11,10 @@ from enum import StrEnum
 from typing import Final
 
 from trading.core.commands import ChangePhase
-from trading.core.orders import AccountId, OrderId, Phase
-from trading.engine.lanes import Former, OrderRequest, OverloadedError
+from trading.core.orders import Phase
+from trading.engine.lanes import OverloadedError
 from trading.engine.metrics import EngineMetrics
+from trading.engine.past_orders import PastOrders
 from trading.engine.publisher import Publisher
 from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
@@ -21,26 +22,12 @@ from trading.engine.snapshots import Snapshots
 from trading.engine.standby import Standby, StateDiffersError
 from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError, Pool, connect
-from trading.infra.journal import FencedError, record_of
+from trading.infra.journal import FencedError
 from trading.infra.leadership import Lease, LeaseLostError
 from trading.infra.process import ProcessEndError
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log
-from trading.wire.engine import NO_DEADLINE_NS, Answer, Done, EngineState, Submission
-from trading.wire.journal import decode_command
-from trading.wire.orders import first_view
-
-_ACCEPTED_BY: Final = """
-SELECT o.order_id, j.sequence, j.epoch, j.at_ns, j.symbol, j.symbol_sequence, j.command, j.events
-FROM orders o JOIN journal j ON j.sequence = o.sequence WHERE o.order_id = ANY($1)
-"""
-
-
-_FORMERLY: Final = """
-SELECT o.account_id, o.client_order_id, o.order_id, j.command
-FROM unnest($1::bigint[], $2::text[]) AS asked (account_id, client_order_id)
-JOIN orders o USING (account_id, client_order_id) JOIN journal j ON j.sequence = o.sequence
-"""
+from trading.wire.engine import NO_DEADLINE_NS, Answer, EngineState, Submission
 
 _ORDERLY_END_S: Final = 1.0
 _REOPENING_POLL_S: Final = 0.05
@@ -65,6 +52,7 @@ class EngineNode:
         self._lease = Lease(self._dsn, f"{settings.node} {os.getpid()}", settings.lease_ttl_ms / 1000)
         self._sequencer: Sequencer | None = None
         self._reads = Pool(self._dsn, f"{settings.node} reads", size=2)
+        self._past_orders = PastOrders(self._reads)
         self.metrics = EngineMetrics()
         node, metrics, every = settings.node, self.metrics, settings.records_per_snapshot
         snapshots = Snapshots(self._dsn, node=node, every=every, metrics=metrics)
@@ -153,8 +141,8 @@ class EngineNode:
             epoch=self._lease.epoch,
             capacity=self._settings.queue_capacity,
             still_leading=self._still_leading,
-            first_answers=self._first_answers,
-            former_requests=self._former_requests,
+            first_answers=self._past_orders.first_answers,
+            former_requests=self._past_orders.former_requests,
             committed=self._publisher.offer,
             metrics=self.metrics,
             records_per_state_hash=self._settings.records_per_state_hash,
@@ -187,22 +175,3 @@ class EngineNode:
 
     def _still_leading(self) -> bool:
         return time.monotonic() < self._lease.held_until_s
-
-    async def _first_answers(self, order_ids: list[OrderId]) -> dict[OrderId, Done]:
-        """What the orders' placements were answered the first time, from the journal. Raises DatabaseError."""
-        rows = await self._reads.fetch(_ACCEPTED_BY, order_ids)
-        records = {row["order_id"]: record_of(row) for row in rows}
-        if missing := set(order_ids) - set(records):
-            raise DatabaseError(f"orders {sorted(missing)} are known and not in the journal")
-        return {order_id: Done(record.sequence, first_view(record)) for order_id, record in records.items()}
-
-    async def _former_requests(self, requests: list[OrderRequest]) -> Former:
-        """What was asked for long ago under the same client_order_ids, from the journal. Raises DatabaseError."""
-        account_ids = [request.account_id for request in requests]
-        rows = await self._reads.fetch(_FORMERLY, account_ids, [request.client_order_id for request in requests])
-        former: dict[tuple[AccountId, str], tuple[OrderId, OrderRequest]] = {}
-        for row in rows:
-            command = decode_command(row["command"])
-            assert isinstance(command, OrderRequest)
-            former[row["account_id"], row["client_order_id"]] = (row["order_id"], command)
-        return former

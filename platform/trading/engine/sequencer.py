@@ -100,11 +100,18 @@ class Sequencer:
                 self._answer(applied)
 
     def _perhaps_forgotten(self, submissions: list[Submission]) -> list[OrderRequest]:
+        """Which to look up: all, once any is forgotten; else the known ones, which may be forgotten while they wait.
+
+        What is unknown to both here and accepted meanwhile is known when this one's turn comes: no more orders wait
+        than the exchange remembers.
+        """
         exchange = self._replica.exchange
-        if not exchange.forgets:
-            return []
-        requests = [command for _, command in submissions if isinstance(command, OrderRequest)]
-        return [each for each in requests if exchange.known_order(each.account_id, each.client_order_id) is None]
+        return [
+            command
+            for _, command in submissions
+            if isinstance(command, OrderRequest)
+            and (exchange.forgets or exchange.known_order(command.account_id, command.client_order_id) is not None)
+        ]
 
     def _count_waiting(self) -> None:
         self._metrics.waiting_urgent.set(self._lanes.urgent.commands)
