@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from trading.core.commands import Deposit
-from trading.core.events import LedgerPosted
 from trading.engine import __main__ as program
-from trading.engine import standby
+from trading.engine import snapshots, standby
 from trading.engine.replica import Replica
-from trading.wire.journal import JournalRecord
+from trading.wire.journal import decode_command
 
 
 class CorruptedReplica(Replica):
-    def replay(self, record: JournalRecord) -> None:
-        if isinstance(record.command, Deposit):
-            command = record.command._replace(amount=record.command.amount + 1)
-            events = [
-                event._replace(amount=event.amount + 1) if isinstance(event, LedgerPosted) else event
-                for event in record.events
-            ]
-            record = msgspec.structs.replace(record, command=command, events=events)
-        super().replay(record)
+    def replay(self, command_text: str, events_text: str) -> None:
+        super().replay(command_text, events_text)
+        command = decode_command(command_text)
+        if isinstance(command, Deposit):
+            self.exchange.venue.accounts[command.account_id].holding(command.asset).available += 1
 
 
 if __name__ == "__main__":
-    standby.Replica = CorruptedReplica  # type: ignore[misc]
+    standby.Replica = snapshots.Replica = CorruptedReplica  # type: ignore[misc]
     program.main()

@@ -15,8 +15,9 @@ from trading.core.commands import ChangePhase, Deposit, ListInstrument, OpenAcco
 from trading.core.orders import AccountId, OrderType, Phase, Side, TimeInForce
 from trading.engine.replica import Replica
 from trading.infra.database import connect
-from trading.infra.journal import AmbiguousCommitError, Batch, FencedError, JournalWriter, read_records
+from trading.infra.journal import AmbiguousCommitError, Batch, FencedError, JournalWriter
 from trading.infra.leadership import Lease, LeaseLostError
+from trading.infra.tail import Written, read_tail
 from trading.wire.journal import JournalRecord
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
@@ -45,10 +46,10 @@ def batch_of(replica: Replica, epoch: int) -> Batch:
     return batch
 
 
-async def journaled(dsn: str) -> list[JournalRecord]:
+async def journaled(dsn: str) -> list[Written]:
     connection = await connect(dsn, "test")
     try:
-        return await read_records(connection, 0)
+        return await read_tail(connection, 0)
     finally:
         connection.terminate()
 
@@ -64,8 +65,8 @@ async def test_a_batch_writes_the_journal_and_every_projection(postgres: Embedde
     assert [tuple(row) for row in balances] == [(1, "USD", 500, 0, 0)]
     assert [tuple(row) for row in ledger] == [(3, 0, 1, "USD", 500)]
     copy = Replica()
-    for record in await journaled(dsn):
-        copy.replay(record)
+    for written in await journaled(dsn):
+        copy.replay(written.command, written.events)
     assert copy.full_state() == replica.full_state()
 
 

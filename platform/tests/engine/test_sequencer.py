@@ -14,6 +14,7 @@ from trading.engine.lanes import OverloadedError
 from trading.engine.replica import Replica
 from trading.infra.database import connect
 from trading.infra.journal import read_records
+from trading.infra.tail import read_tail
 from trading.wire.engine import Denied, Done
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
@@ -98,8 +99,8 @@ async def test_time_does_not_go_back_when_the_next_leaders_clock_is_behind(datab
         sequence = leader.replica.sequence
     successor = Replica()
     connection = await connect(dsn, "test")
-    for record in await read_records(connection, 0):
-        successor.replay(record)
+    for written in await read_tail(connection, 0):
+        successor.replay(written.command, written.events)
     assert successor.sequence == sequence
     async with leading(dsn, replica=successor) as leader:
         await leader.submit(buy())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -12,7 +11,7 @@ import pytest
 from stack.embedded import EmbeddedStack
 from tests.engine.leader import buy, leading, until
 from trading.engine.metrics import EngineMetrics
-from trading.engine.replica import Replica
+from trading.engine.replica import Frozen, Replica
 from trading.engine.snapshots import Snapshots
 from trading.engine.standby import Standby
 from trading.infra.database import connect
@@ -95,7 +94,7 @@ async def test_a_snapshot_that_restores_to_another_state_is_skipped(database: Em
     connection = await connect(dsn, "test")
     metrics = EngineMetrics()
     async with leading(dsn) as leader:
-        body = leader.replica.freeze()()
+        body = leader.replica.freeze().encode()
         await save(connection, Packed.of(Snapshot(leader.replica.sequence, 1, "another", body)))
         await save(connection, Packed.of(Snapshot(99, 1, leader.replica.state_hash(), body)))
         await save(connection, Packed.of(Snapshot(100, 1, "hash", b"no state")))
@@ -118,12 +117,13 @@ async def test_nothing_waits_for_the_standby_server_or_for_a_snapshot(database: 
 
 
 async def test_a_defect_in_making_one_is_not_hidden(database: EmbeddedStack) -> None:
-    class Unfreezable(Replica):
-        def freeze(self) -> Callable[[], bytes]:
-            def broken() -> bytes:
-                raise ZeroDivisionError
+    class Unencodable(Frozen):
+        def encode(self) -> bytes:
+            raise ZeroDivisionError
 
-            return broken
+    class Unfreezable(Replica):
+        def freeze(self) -> Frozen:
+            return Unencodable(*super().freeze())
 
     replica = Unfreezable()
     made = Snapshots(database.postgres_dsn(), node="engine:2", every=0, metrics=EngineMetrics())

@@ -16,8 +16,9 @@ from stack.programs import PROGRAMS
 from stack.topology import Role
 from tests.client import Client, limit_order
 from tests.conftest import small_platform
-from tests.engine.leader import Leader, buy, leading, until
+from tests.engine.leader import buy, leading, until
 from trading.engine.metrics import EngineMetrics
+from trading.engine.snapshots import Snapshots
 from trading.engine.standby import Standby
 from trading.infra.database import connect
 from trading.infra.leadership import Lease
@@ -27,10 +28,11 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
 
 @asynccontextmanager
-async def following(leader: Leader, dsn: str) -> AsyncIterator[tuple[Standby, EngineMetrics]]:
+async def following(dsn: str, *, records_per_snapshot: int = 20_000) -> AsyncIterator[tuple[Standby, EngineMetrics]]:
     metrics = EngineMetrics()
     lease = Lease(dsn, "engine:2 test", ttl_s=60)
-    standby = Standby(dsn, lease, node="engine:2", metrics=metrics)
+    snapshots = Snapshots(dsn, node="engine:2", every=records_per_snapshot, metrics=metrics)
+    standby = Standby(dsn, lease, node="engine:2", metrics=metrics, snapshots=snapshots)
     running = asyncio.create_task(standby.run())
     try:
         yield standby, metrics
@@ -48,7 +50,7 @@ def value(metrics: EngineMetrics, name: str, **labels: str) -> float:
 
 async def test_a_standby_hears_of_a_batch_and_applies_it(database: EmbeddedStack) -> None:
     dsn = database.postgres_dsn()
-    async with leading(dsn) as leader, following(leader, dsn) as (standby, metrics):
+    async with leading(dsn) as leader, following(dsn) as (standby, metrics):
         await until(lambda: _true(standby.caught_up))
         observer = await connect(dsn, "test")
         heard: list[str] = []
@@ -64,7 +66,7 @@ async def test_a_standby_hears_of_a_batch_and_applies_it(database: EmbeddedStack
 async def test_a_standby_whose_connection_was_cut_goes_on_where_it_was(database: EmbeddedStack) -> None:
     dsn = database.postgres_dsn()
     observer = await connect(dsn, "test")
-    async with leading(dsn) as leader, following(leader, dsn) as (standby, _):
+    async with leading(dsn) as leader, following(dsn) as (standby, _):
         await until(lambda: _true(standby.caught_up))
         end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'engine:2 tail'"
         assert await observer.fetch(end)
@@ -75,7 +77,7 @@ async def test_a_standby_whose_connection_was_cut_goes_on_where_it_was(database:
 
 async def test_leader_and_standby_agree_by_their_hashes(database: EmbeddedStack) -> None:
     dsn = database.postgres_dsn()
-    async with leading(dsn, records_per_state_hash=10) as leader, following(leader, dsn) as (_, metrics):
+    async with leading(dsn, records_per_state_hash=10) as leader, following(dsn) as (_, metrics):
         for _ in range(25):
             await leader.submit(buy())
         same = ("engine_state_hash_comparisons_total", {"result": "same"})
@@ -91,7 +93,7 @@ async def test_an_engine_that_has_applied_what_the_journal_lost_does_not_go_on(d
     """The row of a commit that was cut off is visible for a moment, and gone with the primary it was on."""
     dsn = database.postgres_dsn()
     observer = await connect(dsn, "test")
-    async with leading(dsn) as leader, following(leader, dsn) as (standby, _):
+    async with leading(dsn) as leader, following(dsn) as (standby, _):
         await leader.submit(buy())
         await until(lambda: _true(standby.replica.sequence == leader.replica.sequence))
         await observer.execute("UPDATE journal SET at_ns = at_ns + 1 WHERE sequence = $1", leader.replica.sequence)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from trading.core.commands import Command
 from trading.core.errors import ReplayError
-from trading.core.events import Event
+from trading.core.events import Event, Outcome
 from trading.core.exchange import Exchange
 
 
@@ -24,7 +24,11 @@ def follow(exchange: Exchange, command: Command, events: Sequence[Event]) -> Non
     Raises ReplayError, naming the record's sequence number, when the outcome differs from the journal.
     """
     sequence = exchange.sequence + 1
-    outcome = exchange.apply(command)
+    check_repeated(sequence, command, events, exchange.apply(command))
+
+
+def check_repeated(sequence: int, command: Command, events: Sequence[Event], outcome: Outcome) -> None:
+    """Raises ReplayError, naming the record, when ``outcome`` is not what was journaled."""
     if not isinstance(outcome, list):
         raise ReplayError(f"record {sequence}: journaled as accepted, now {outcome!r}: {command!r}")
     if outcome != list(events):

@@ -16,10 +16,10 @@ from trading.engine.lanes import OverloadedError
 from trading.engine.metrics import EngineMetrics
 from trading.engine.past_orders import PastOrders
 from trading.engine.publisher import Publisher
-from trading.engine.replica import Replica
+from trading.engine.replica import Replica, StateDiffersError
 from trading.engine.sequencer import Sequencer
 from trading.engine.snapshots import Snapshots
-from trading.engine.standby import Standby, StateDiffersError
+from trading.engine.standby import Standby
 from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError, Pool, connect
 from trading.infra.journal import FencedError
@@ -69,7 +69,7 @@ class EngineNode:
     def health(self) -> str:
         """``ok`` for one that leads or could take over at once; else why not."""
         if self._standby.differs:
-            return "state differs from the leader's"
+            return "state differs from what it must be"
         return "ok" if self._standby.caught_up else "catching up"
 
     @property

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import asyncpg
 
 from trading.engine.metrics import EngineMetrics
-from trading.engine.replica import Replica
+from trading.engine.replica import Frozen, Replica, StateDiffersError
 from trading.infra.database import DatabaseError, connect
 from trading.infra.snapshots import Packed, Snapshot, newest_first, save, skipped
 from trading.infra.telemetry import log
@@ -46,20 +45,26 @@ class Snapshots:
         return Replica()
 
     def make_when_due(self, replica: Replica) -> None:
-        """Returns at once; encoding, packing and storing go on beside the standby's other work."""
-        if self._making and self._making.done():
-            self._making.result()  # a defect in making one is not hidden
-            self._making = None
+        """Returns at once; checking, encoding, packing and storing go on beside the standby's other work.
+
+        Raises StateDiffersError when the last one showed that the replica's state and its running hash had parted.
+        """
+        self._look_at_last()
         if self._making or replica.sequence - self._last < self._every:
             return
         self._last = replica.sequence
-        encode, state_hash = replica.freeze(), replica.state_hash()
-        self._making = asyncio.create_task(self._make(replica.sequence, state_hash, encode))
+        self._making = asyncio.create_task(self._make(replica.sequence, replica.freeze()))
 
     def stop(self) -> None:
-        """Gives up the one that is being made."""
+        """Gives up the one that is being made. Raises StateDiffersError as ``make_when_due`` does."""
+        self._look_at_last()
         if self._making:
             self._making.cancel()
+
+    def _look_at_last(self) -> None:
+        if self._making and self._making.done():
+            making, self._making = self._making, None
+            making.result()  # a defect in making one is not hidden
 
     @staticmethod
     def _restored(snapshot: Snapshot) -> Replica:
@@ -70,9 +75,9 @@ class Snapshots:
             raise SnapshotFormatError("the restored state has another hash")
         return replica
 
-    async def _make(self, sequence: int, state_hash: str, encode: Callable[[], bytes]) -> None:
+    async def _make(self, sequence: int, frozen: Frozen) -> None:
         def pack() -> Packed:
-            return Packed.of(Snapshot(sequence, SNAPSHOT_VERSION, state_hash, encode()))
+            return Packed.of(Snapshot(sequence, SNAPSHOT_VERSION, _checked_hash(sequence, frozen), frozen.encode()))
 
         packed = await asyncio.to_thread(pack)
         try:
@@ -87,3 +92,12 @@ class Snapshots:
         else:
             self._metrics.snapshots.labels("made").inc()
             log("snapshot_made", sequence=sequence, bytes=len(packed.compressed))
+
+
+def _checked_hash(sequence: int, frozen: Frozen) -> str:
+    """The state's hash, computed afresh: a row that went wrong without an event shows in no other way."""
+    own = frozen.state.hash()
+    if own != frozen.state_hash:
+        log("state_differs", level=logging.CRITICAL, sequence=sequence, own=own, running=frozen.state_hash)
+        raise StateDiffersError(f"at record {sequence} this engine's state is not what its events made it")
+    return own

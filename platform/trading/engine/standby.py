@@ -11,23 +11,19 @@ from typing import Any, Final
 import asyncpg
 
 from trading.engine.metrics import EngineMetrics
-from trading.engine.replica import Replica
+from trading.engine.replica import Replica, StateDiffersError
 from trading.engine.snapshots import Snapshots
 from trading.infra.database import DatabaseError, connect, within
 from trading.infra.journal import NOTIFICATIONS
 from trading.infra.leadership import Lease
 from trading.infra.process import ProcessEndError
-from trading.infra.tail import holds, read_tail
+from trading.infra.tail import holds, newest_hash, read_tail
 from trading.infra.telemetry import log
 
 _POLL_S: Final = 0.05  # looks for an expired lease, and for records in case no notification came
 _GATHER_S: Final = 0.005  # records that follow each other closely are read together
 _RECONNECT_S: Final = 0.1
 _LISTEN_DEADLINE_S: Final = 2.0
-
-
-class StateDiffersError(Exception):
-    """After the same records this engine's state is not the leader's: one of the two is wrong."""
 
 
 class Standby:
@@ -42,6 +38,7 @@ class Standby:
         self._leader_sequence = 0
         self._news = asyncio.Event()
         self._recovered = False
+        self._compares_from = 0
         self.replica = Replica()
         self.caught_up = False
         self.differs = False
@@ -89,8 +86,12 @@ class Standby:
         self._snapshots.stop()
 
     async def _recover(self, connection: asyncpg.Connection[Any]) -> None:
-        """Once in a process's life; afterwards its own memory is newer than any snapshot."""
+        """Once in a process's life; afterwards its own memory is newer than any snapshot.
+
+        Of the leaders' hashes on the way only the newest is compared: it speaks for those before.
+        """
         if not self._recovered:
+            self._compares_from = await newest_hash(connection)
             self.replica = await self._snapshots.newest(connection)
         self._recovered = True
 
@@ -108,11 +109,11 @@ class Standby:
 
     async def _apply_tail(self, connection: asyncpg.Connection[Any]) -> None:
         while page := await read_tail(connection, self.replica.sequence):
-            hashed = max((record.sequence for record, leaders in page if leaders), default=0)
-            for record, leaders in page:
-                self.replica.replay(record)
-                if leaders and record.sequence == hashed:  # the last of a page speaks for those before
-                    self._compare(leaders)
+            hashed = max((record.sequence for record in page if record.state_hash), default=0)
+            for record in page:
+                self.replica.replay(record.command, record.events)
+                if record.state_hash and record.sequence == hashed >= self._compares_from:  # a page's last, likewise
+                    self._compare(record.state_hash)
             self._measure()
             await asyncio.sleep(0)
 
@@ -125,12 +126,12 @@ class Standby:
         own = self.replica.state_hash()
         self._metrics.hash_comparisons.labels("same" if own == leaders else "different").inc()
         if own != leaders:
-            self.differs, self.caught_up = True, False
             log("state_differs", level=logging.CRITICAL, sequence=self.replica.sequence, own=own, leaders=leaders)
             raise StateDiffersError(f"at record {self.replica.sequence} this engine's state is not the leader's")
 
     async def _stand_aside(self) -> None:
         """Lives on to be looked at, and takes part in nothing any more."""
+        self.differs, self.caught_up = True, False
         self._lease.close()
         self._snapshots.stop()
         await asyncio.get_running_loop().create_future()
