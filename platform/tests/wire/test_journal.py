@@ -17,8 +17,8 @@ from trading.wire.journal import (
     JournalFormatError,
     JournalRecord,
     decode_command,
-    decode_command_parts,
     decode_events,
+    decode_numbered_commands,
     decode_record,
     encode_command,
     encode_events,
@@ -118,7 +118,17 @@ def test_a_foreign_event_is_refused(text: str) -> None:
 def test_another_versions_record_is_refused_by_its_number() -> None:
     with pytest.raises(JournalFormatError, match="journal version 1, this build reads 2"):
         decode_command('[1,"CancelOrder",1,2,3]')
-    with pytest.raises(JournalFormatError, match="journal version 1, this build reads 2"):
-        decode_command_parts([1, "CancelOrder", 1, 2, 3])
     with pytest.raises(JournalFormatError, match="journal version 3, this build reads 2"):
         decode_command('[3,["CancelOrder",1,2,3]]')
+
+
+def test_numbered_commands_are_read_in_one_list() -> None:
+    cancel = CancelOrder(0, AccountId(1), OrderId(2))
+    assert decode_numbered_commands(b"[[7,%b],[8,%b]]" % (encode_command(cancel), encode_command(cancel))) == [
+        (7, cancel),
+        (8, cancel),
+    ]
+    with pytest.raises(JournalFormatError, match="commands"):
+        decode_numbered_commands(b"[[7,[2,[]]]]")
+    with pytest.raises(JournalFormatError, match="journal version 3, this build reads 2"):
+        decode_numbered_commands(b'[[7,[3,["CancelOrder",1,2,3]]]]')

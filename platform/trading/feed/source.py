@@ -57,6 +57,8 @@ class JournalSource:
                     yield record
                     sequence = record.sequence
             for number, payload in entries or ():
+                if number <= sequence:
+                    continue
                 async for record in self._healed(sequence, number - 1):
                     yield record
                     sequence = record.sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -11,8 +11,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 STREAM = "elson:journal"
-STREAM_LENGTH = 50_000
+STREAM_LENGTH = 50_000  # in records
 _FIELD = b"r"
+_SEPARATOR = b"\n"  # encoded records hold none
+_ENTRIES = 100  # read at once
 
 StreamError = RedisError
 
@@ -38,21 +40,33 @@ async def last_published(client: Redis) -> int:
 
 
 async def publish(client: Redis, records: Sequence[tuple[int, bytes]]) -> None:
-    """Appends (sequence, encoded record) pairs in order; the sequence is the id, so no record can stand there twice."""
-    async with client.pipeline(transaction=False) as pipeline:
-        for sequence, payload in records:
-            pipeline.xadd(STREAM, {_FIELD: payload}, id=f"{sequence}-0", maxlen=STREAM_LENGTH, approximate=True)
-        for result in await pipeline.execute(raise_on_error=False):
-            if isinstance(result, ResponseError) and "equal or smaller" in str(result):
-                continue
-            if isinstance(result, Exception):
-                raise result
+    """Appends consecutive (sequence, encoded record) pairs as one entry, whose id is the last one's sequence.
+
+    Nothing is added when all of them stand there already.
+    """
+    last = records[-1][0]
+    payload = _SEPARATOR.join(record for _, record in records)
+    try:
+        oldest = max(0, last - STREAM_LENGTH)
+        await client.xadd(STREAM, {_FIELD: payload}, id=f"{last}-0", minid=f"{oldest}-0", approximate=True)
+    except ResponseError as error:
+        if "equal or smaller" not in str(error):
+            raise
 
 
-async def read_after(client: Redis, sequence: int, *, wait_ms: int, count: int = 500) -> list[tuple[int, bytes]]:
-    """Records after ``sequence``, oldest first; empty when none came within ``wait_ms``."""
-    answer = cast(_Streams | None, await client.xread({STREAM: f"{sequence}-0"}, count=count, block=wait_ms))
-    return [(_sequence(entry_id), fields[_FIELD]) for _, entries in answer or () for entry_id, fields in entries]
+async def read_after(client: Redis, sequence: int, *, wait_ms: int) -> list[tuple[int, bytes]]:
+    """Records after ``sequence``, oldest first; empty when none came within ``wait_ms``.
+
+    Two publishers may have divided the records differently, so one that was read before may come again.
+    """
+    answer = cast(_Streams | None, await client.xread({STREAM: f"{sequence}-0"}, count=_ENTRIES, block=wait_ms))
+    entries = [entry for _, found in answer or () for entry in found]
+    return [record for entry_id, fields in entries for record in _records(_sequence(entry_id), fields[_FIELD])]
+
+
+def _records(last: int, payload: bytes) -> Iterator[tuple[int, bytes]]:
+    records = payload.split(_SEPARATOR)
+    return enumerate(records, last - len(records) + 1)
 
 
 def _sequence(entry_id: bytes) -> int:

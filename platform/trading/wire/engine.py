@@ -6,13 +6,13 @@ Commands travel in the journal's encoding with ``at_ns`` 0, each with its deadli
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from trading.core.commands import CancelAll, CancelOrder, ChangePhase, Command, SetKillSwitch
 from trading.core.orders import RejectReason
-from trading.wire.journal import decode_command_parts
+from trading.wire.journal import decode_numbered_commands
 from trading.wire.orders import OrderView
 
 COMMANDS_PATH: Final = "/commands"
@@ -63,11 +63,10 @@ def encode_commands(commands: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 def decode_commands(body: bytes) -> list[Submission]:
-    """Raises JournalFormatError or msgspec.DecodeError for anything that is no list of deadlines with commands."""
-    return [Submission(deadline_ns, decode_command_parts(parts)) for deadline_ns, parts in _decode_list(body)]
+    """Raises JournalFormatError for anything that is no list of deadlines with commands."""
+    return [Submission(*numbered) for numbered in decode_numbered_commands(body)]
 
 
 encode_answers: Final = msgspec.json.Encoder().encode
 decode_answers: Final = msgspec.json.Decoder(list[Answer]).decode
 decode_state: Final = msgspec.json.Decoder(EngineState).decode
-_decode_list: Final = msgspec.json.Decoder(list[tuple[int, list[Any]]]).decode

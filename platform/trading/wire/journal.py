@@ -57,6 +57,7 @@ _EVENT_TWINS: Final[Any] = list[reduce(or_, _EVENTS)]  # type: ignore[misc]
 
 _encode = msgspec.json.Encoder().encode
 _decode_command = msgspec.json.Decoder(_COMMAND_TWINS).decode
+_decode_numbered_commands = msgspec.json.Decoder(list[tuple[int, _COMMAND_TWINS]]).decode
 _decode_events = msgspec.json.Decoder(_EVENT_TWINS).decode
 _decode_record = msgspec.json.Decoder(tuple[int, int, int, str | None, int | None, msgspec.Raw, msgspec.Raw]).decode
 _astuple = msgspec.structs.astuple
@@ -82,13 +83,13 @@ def decode_command(text: bytes | str) -> Command:
     return _command(version, twin)
 
 
-def decode_command_parts(parts: list[Any]) -> Command:
-    """The command whose text was read into plain lists already."""
+def decode_numbered_commands(text: bytes) -> list[tuple[int, Command]]:
+    """A list of numbers with commands, in one pass."""
     try:
-        version, twin = msgspec.convert(parts, _COMMAND_TWINS)
-    except msgspec.ValidationError as error:
-        raise _unreadable(_encode(parts), error) from error
-    return _command(version, twin)
+        numbered = _decode_numbered_commands(text)
+    except msgspec.DecodeError as error:
+        raise JournalFormatError(f"commands: {error}") from error
+    return [(number, _command(version, twin)) for number, (version, twin) in numbered]
 
 
 def decode_events(text: bytes | str) -> list[Event]:
