@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trading.core.commands import (
     CancelAll,
@@ -148,7 +148,8 @@ def _settings(flow: Flow) -> Command:
     instrument = flow.instruments[flow.symbol()]
     field = Instrument._fields[draw.randrange(8)]
     other = ("", "USD", "TOO LONG FOR A SYMBOL", "É")[draw.randrange(4)] if field == "symbol" else number
-    wrong_instrument = instrument._replace(**{field: other})
+    terms_of: dict[str, Any] = {field: other}
+    wrong_instrument = instrument._replace(**terms_of)
     terms = AccountTerms(number, limits=Limits(*[_maybe(flow) for _ in range(5)]))
     absurdities: tuple[Command, ...] = (
         ListInstrument(now, wrong_instrument if wrong_instrument.symbol != NOWHERE else instrument),

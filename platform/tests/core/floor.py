@@ -5,6 +5,8 @@ Every command goes to both exchanges, so that an example that holds for one hold
 
 from __future__ import annotations
 
+from typing import Any
+
 from trading.core.commands import (
     CancelAll,
     CancelOrder,
@@ -23,6 +25,7 @@ from trading.core.events import (
     CASH,
     Event,
     LedgerPosted,
+    OrderAccepted,
     OrderActivated,
     OrderCanceled,
     OrderReduced,
@@ -145,7 +148,7 @@ class Floor:
         lasting: TimeInForce = GTC,
         name: str | None = None,
         kind: OrderType | None = None,
-        **special,  # type: ignore[no-untyped-def]
+        **special: Any,
     ) -> PlaceOrder:
         """``special`` are the special terms by their names, without the unit and in dollars."""
         self._names += 1
@@ -154,14 +157,16 @@ class Floor:
         head = (self.now_ns, account_id, name or f"order-{self._names}", symbol, side)
         return PlaceOrder(*head, kind or kind_of(limit, terms), lasting, shares(amount), limit, terms)
 
-    def place(self, account_id: AccountId, side: Side, amount: float, price: float | None = None, **more) -> OrderId:  # type: ignore[no-untyped-def]
+    def place(
+        self, account_id: AccountId, side: Side, amount: float, price: float | None = None, **more: Any
+    ) -> OrderId:
         events = self.accepted(self.order(account_id, side, amount, price, **more))
-        return next(event.order_id for event in events if hasattr(event, "order_id"))
+        return next(event.order_id for event in events if isinstance(event, OrderAccepted))
 
-    def buy(self, account_id: AccountId, amount: float, price: float | None = None, **more) -> OrderId:  # type: ignore[no-untyped-def]
+    def buy(self, account_id: AccountId, amount: float, price: float | None = None, **more: Any) -> OrderId:
         return self.place(account_id, BUY, amount, price, **more)
 
-    def sell(self, account_id: AccountId, amount: float, price: float | None = None, **more) -> OrderId:  # type: ignore[no-untyped-def]
+    def sell(self, account_id: AccountId, amount: float, price: float | None = None, **more: Any) -> OrderId:
         return self.place(account_id, SELL, amount, price, **more)
 
     def trade_at(self, price: float, amount: float = 1, symbol: Symbol = AAA) -> list[Event]:
@@ -183,11 +188,11 @@ class Floor:
         name: str | None = None,
     ) -> ReplaceOrder:
         self._names += 1
-        given = [None if value is None else dollars(value) for value in (amount, price, stop)]
+        quantity, limit, moved = (None if value is None else dollars(value) for value in (amount, price, stop))
         name = name or f"order-{self._names}"
-        return ReplaceOrder(self.now_ns, account_id, order_id, name, *given, trail, lasting)
+        return ReplaceOrder(self.now_ns, account_id, order_id, name, quantity, limit, moved, trail, lasting)
 
-    def replace(self, account_id: AccountId, order_id: OrderId, **given) -> OrderId:  # type: ignore[no-untyped-def]
+    def replace(self, account_id: AccountId, order_id: OrderId, **given: Any) -> OrderId:
         self.accepted(self.replacement(account_id, order_id, **given))
         return self.exchange.last_order_id
 
@@ -217,7 +222,8 @@ class Floor:
     ) -> None:
         terms = AccountTerms(multiplier, self_trade, blocked, Limits(**limits))
         outcome = self.send(ChangeAccount(self.now_ns, account_id, terms))
-        assert isinstance(outcome, list) or outcome == Refused(RejectReason.NOTHING_TO_CHANGE, outcome[1])
+        if isinstance(outcome, Refused):
+            assert outcome.reason is RejectReason.NOTHING_TO_CHANGE
 
     def deposit(self, account_id: AccountId, amount: float, asset: str = CASH) -> None:
         self.accepted(Deposit(self.now_ns, account_id, asset, dollars(amount)))

@@ -10,7 +10,7 @@ import pytest
 
 from trading.core import auction, funds, lifecycle, matching, placing, replacing, running_hash, state, trades
 from trading.core.order_book import OrderBook
-from trading.core.orders import Instrument, OrderId, Side
+from trading.core.orders import Instrument, OrderId, Phase, Side
 from trading.core.stops import WaitingStops
 from trading.core.venue import Account, Order, Stage, Venue
 
@@ -75,7 +75,7 @@ _trigger, _elect = matching._trigger, WaitingStops.elect
 
 
 def _trigger_twice(venue: Venue, order: Order) -> None:
-    wanted, trade_again = order.leaves, order.market.phase is matching.Phase.CONTINUOUS
+    wanted, trade_again = order.leaves, order.market.phase is Phase.CONTINUOUS
     _trigger(venue, order)
     if trade_again and order.stage is Stage.CLOSED and not order.leaves:
         order.leaves = wanted

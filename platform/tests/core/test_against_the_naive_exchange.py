@@ -22,6 +22,7 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=CHECKS)
 
 
+@pytest.mark.timeout(400)  # to find the shortest flow that shows a difference takes minutes
 @pytest.mark.parametrize("mood", [LIVELY, SMALL], ids=["rich", "poor"])
 def test_the_exchange_does_what_its_specification_does(mood: Mood) -> None:
     @given(DRAWS, COMMANDS)

@@ -80,8 +80,8 @@ def test_ties_go_to_the_least_imbalance_and_then_to_the_price_nearest_to_the_ref
     floor.phase(Phase.HALTED)
     for amount, limit in ((5, 6.4), (10, 6.39), (10, 6.34), (5, 6.33)):
         floor.buy(ANN, amount, limit)
-    for amount, limit in ((10, 6.1), (5, 6.4), (5.2, 6.41)):
-        floor.sell(BOB, amount, limit, lasting=DAY)
+    for offered, limit in ((10, 6.1), (5, 6.4), (5.2, 6.41)):
+        floor.sell(BOB, offered, limit, lasting=DAY)
     floor.phase(Phase.CONTINUOUS)
     assert auction(floor) == (price, 10)
 

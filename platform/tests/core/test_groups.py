@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from trading.core.commands import CancelOrder
@@ -11,8 +13,8 @@ from trading.core.orders import CancelReason, OrderClass, OrderId, OrderType, Ph
 from .floor import ANN, BOB, BUY, CAT, DAN, DAY, GTC, IOC, SELL, Floor
 
 GROUP = CancelReason.GROUP
-BRACKET = {"group": OrderClass.BRACKET, "take_profit": 12, "stop_loss": 9}
-OCO = {"group": OrderClass.OCO, "take_profit": 12, "stop_loss": 9}
+BRACKET: dict[str, Any] = {"group": OrderClass.BRACKET, "take_profit": 12, "stop_loss": 9}
+OCO: dict[str, Any] = {"group": OrderClass.OCO, "take_profit": 12, "stop_loss": 9}
 
 
 def bracket(floor: Floor, amount: float = 10, price: float = 10) -> tuple[OrderId, OrderId, OrderId]:
@@ -160,7 +162,7 @@ def test_a_replaced_stop_to_buy_makes_the_pair_reserve_anew(floor: Floor) -> Non
     ],
     ids=str,
 )
-def test_groups_that_make_no_sense_are_refused(floor: Floor, special: dict[str, object]) -> None:
+def test_groups_that_make_no_sense_are_refused(floor: Floor, special: dict[str, Any]) -> None:
     command = floor.order(ANN, BUY, 10, 12, **special)
     assert floor.why_refused(command) is RejectReason.INVALID_TERMS
     assert floor.why_refused(command._replace(time_in_force=IOC)) is RejectReason.INVALID_TERMS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from trading.core.commands import PlaceOrder
-from trading.core.orders import OrderClass, RejectReason
+from trading.core.orders import OrderClass, OrderId, RejectReason
 
 from .floor import ANN, BBB, BOB, BUY, SELL, Floor, dollars, shares
 
@@ -28,10 +30,23 @@ def test_the_value_of_an_order(floor: Floor) -> None:
     floor.sell(ANN, 15)
 
 
+def test_a_pair_to_buy_is_worth_its_dearer_half(floor: Floor) -> None:
+    """Take-profit at 8, stop-loss at 11 with a limit of 12: 10 shares are worth $120, however they are replaced."""
+    floor.terms(ANN, order_value_micros=dollars(119.99))
+    pair: dict[str, Any] = {"group": OrderClass.OCO, "take_profit": 8, "stop_loss": 11, "stop_loss_limit": 12}
+    assert floor.why_refused(floor.order(ANN, BUY, 10, 8, **pair)) is RejectReason.ORDER_VALUE_LIMIT
+    floor.terms(ANN, order_value_micros=dollars(120))
+    profit = floor.buy(ANN, 10, 8, **pair)
+    floor.terms(ANN, order_value_micros=dollars(119.99))
+    assert floor.why_refused(floor.replacement(ANN, profit, price=8.5)) is RejectReason.ORDER_VALUE_LIMIT
+    assert floor.why_refused(floor.replacement(ANN, OrderId(profit + 1), price=12.1)) is RejectReason.ORDER_VALUE_LIMIT
+    floor.replace(ANN, OrderId(profit + 1), price=11.5)
+
+
 def test_open_orders_count_with_their_legs(floor: Floor) -> None:
     floor.terms(ANN, open_orders=3)
     floor.buy(ANN, 1, 9)
-    bracket = {"group": OrderClass.BRACKET, "take_profit": 12, "stop_loss": 9}
+    bracket: dict[str, Any] = {"group": OrderClass.BRACKET, "take_profit": 12, "stop_loss": 9}
     assert floor.why_refused(floor.order(ANN, BUY, 1, 10, **bracket)) is RejectReason.OPEN_ORDER_LIMIT
     floor.sell(ANN, 1, 12, group=OrderClass.OCO, take_profit=12, stop_loss=9)
     assert floor.why_refused(floor.order(ANN, BUY, 100, 20, symbol=BBB)) is RejectReason.OPEN_ORDER_LIMIT

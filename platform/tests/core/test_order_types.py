@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from trading.core.events import OrderAccepted
@@ -63,7 +65,7 @@ def test_a_fraction_of_a_share_trades_against_a_whole_one(floor: Floor) -> None:
 
 
 @pytest.mark.parametrize("terms", [{"lasting": GTC}, {"post_only": True, "lasting": DAY}], ids=str)
-def test_fractions_are_for_simple_day_orders(floor: Floor, terms: dict[str, object]) -> None:
+def test_fractions_are_for_simple_day_orders(floor: Floor, terms: dict[str, Any]) -> None:
     assert floor.why_refused(floor.order(ANN, BUY, 1.5, 10, **terms)) is RejectReason.INVALID_QUANTITY
 
 
@@ -117,7 +119,7 @@ def test_a_notional_order_does_not_count_on_ones_own_orders(floor: Floor) -> Non
     ids=str,
 )
 def test_terms_that_do_not_go_together_are_refused(
-    floor: Floor, kind: OrderType, price: float | None, terms: dict[str, float]
+    floor: Floor, kind: OrderType, price: float | None, terms: dict[str, Any]
 ) -> None:
     assert floor.why_refused(floor.order(ANN, SELL, 1, price, kind=kind, **terms)) is RejectReason.INVALID_TERMS
 

@@ -190,7 +190,8 @@ def _check_account(
     venue: Venue, command: PlaceOrder, account: Account, market: Market, quantity: int, price_micros: int
 ) -> Refused | None:
     side, special, held = command.side, command.special, account.holding(command.symbol)
-    value = worst_value(side, command.limit_price_micros, quantity, price_micros, market)
+    reserve_micros = _reserve_price(command, market, price_micros)
+    value = worst_value(side, command.limit_price_micros, quantity, reserve_micros, market)
     refusal = (
         funds.check_size(account, quantity, value)
         or funds.check_open_orders(account, 1 if special is None else 1 + len(_legs(command, special)))
@@ -202,13 +203,12 @@ def _check_account(
         return refusal
     if side is SELL:
         return funds.check_sale(venue, account, held, quantity, market)
-    reserve_micros = _reserve_price(command, market, price_micros)
     return funds.check_buy(venue, account, held, quantity, need(quantity, reserve_micros, venue.reserve_ppb))
 
 
 def _reserve_price(command: PlaceOrder, market: Market, price_micros: int) -> int:
     special = command.special
-    if special is None or special.order_class is not OrderClass.OCO:
+    if special is None or special.order_class is not OrderClass.OCO or command.side is SELL:
         return price_micros
     return max(price_micros, _exit_price(special, command.side, market))
 

@@ -133,7 +133,9 @@ def _check(venue: Venue, command: ReplaceOrder, order: Order, new: _Terms) -> Re
         return refusal
     side = order.side
     price_micros = _price(order, new)
-    value = worst_value(side, new.limit_micros, new.leaves, price_micros, market)
+    own = side is not BUY or order.waits_for_stop  # the take-profit of a pair is worth what the pair reserves
+    dearest_micros = price_micros if own else _pair_price(order, price_micros)
+    value = worst_value(side, new.limit_micros, new.leaves, dearest_micros, market)
     return (
         check_permission(venue, account, market.instrument)
         or check_collar(order.accepted.order_type, side, new.limit_micros, market)
