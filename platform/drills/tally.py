@@ -12,7 +12,8 @@ import asyncpg
 _ORDERS: Final = "SELECT client_order_id, order_id FROM orders WHERE client_order_id = ANY($1)"
 _DOUBLED: Final = """
 SELECT count(*) FROM (
-    SELECT 1 FROM journal WHERE command->>1 = 'PlaceOrder' GROUP BY command->>3, command->>4 HAVING count(*) > 1
+    SELECT 1 FROM journal WHERE command->1->>0 = 'PlaceOrder'
+    GROUP BY command->1->>2, command->1->>3 HAVING count(*) > 1
 ) AS twice
 """
 _OVERLAPS: Final = """

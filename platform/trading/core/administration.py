@@ -63,7 +63,6 @@ def change_instrument(venue: Venue, command: ChangeInstrument) -> Refused | None
     if instrument == market.instrument:
         return _nothing_to_change(instrument.symbol)
     market.agree_on(instrument)
-    market.refer_to(market.reference_micros)
     venue.events.append(InstrumentChanged(instrument))
     return None
 

@@ -9,13 +9,15 @@ from typing import Final
 from trading.core import funds, lifecycle, matching
 from trading.core.commands import PlaceOrder
 from trading.core.events import OrderAccepted, OrderActivated, Outcome, Refused
-from trading.core.instruments import is_price, shown
+from trading.core.instruments import shown
 from trading.core.ledger import need, value_up
 from trading.core.orders import (
     BUY,
     MAX_CLIENT_ORDER_ID_LENGTH,
     MAX_ORDER_VALUE_MICROS,
+    MAX_PRICE_MICROS,
     MAX_QUANTITY,
+    MICROS_PER_DOLLAR,
     MICROS_PER_SHARE,
     PLAIN,
     PPB,
@@ -44,15 +46,15 @@ _MAX_VALUE: Final = MAX_ORDER_VALUE_MICROS * MICROS_PER_SHARE
 
 
 def place(venue: Venue, command: PlaceOrder) -> Outcome:
-    account = venue.accounts.get(command.account_id)
+    _, account_id, _, symbol, _, _, _, _, limit_micros, _ = command
+    account = venue.accounts.get(account_id)
     if account is None:
-        return unknown_account(command.account_id)
+        return unknown_account(account_id)
     if answer := venue.client_order_ids.answer(command):
         return answer
-    market = venue.markets.get(command.symbol)
+    market = venue.markets.get(symbol)
     if market is None:
-        return funds.unknown_symbol(command.symbol)
-    limit_micros = command.limit_price_micros
+        return funds.unknown_symbol(symbol)
     if limit_micros is not None and _is_plainly_fine(venue, command, account, market, limit_micros):
         return _accept(venue, command, account, market, command.quantity, limit_micros)
     return _place_checked(venue, command, account, market)
@@ -88,27 +90,28 @@ def _is_plainly_fine(venue: Venue, command: PlaceOrder, account: Account, market
     It agrees with the checks one by one; what it does not say yes to goes through those.
     """
     _, _, client_order_id, symbol, side, order_type, time_in_force, quantity, _, special = command
-    instrument = market.instrument
+    _, tick, sub_dollar_tick, lot, _, _, _, _, tradable, _, _ = market.instrument
     if not (
         account.unrestricted
         and special is None
         and order_type is _LIMIT
         and time_in_force in _LASTING
         and 0 < quantity <= MAX_QUANTITY
-        and not quantity % instrument.lot
-        and is_price(instrument, limit_micros)
+        and not quantity % lot
+        and 0 < limit_micros <= MAX_PRICE_MICROS
+        and not limit_micros % (tick if limit_micros >= MICROS_PER_DOLLAR else sub_dollar_tick)
         and 0 < len(client_order_id) <= MAX_CLIENT_ORDER_ID_LENGTH
         and client_order_id.isprintable()
-        and instrument.tradable
+        and tradable
         and not venue.killed
         and quantity * limit_micros <= _MAX_VALUE
     ):
         return False
     if side is BUY:
         affordable = need(quantity, limit_micros, venue.reserve_ppb) <= account.cash.available
-        return affordable and limit_micros <= market.edge(BUY)
+        return affordable and limit_micros <= market.highest_buy_micros
     held = account.balances.get(symbol)
-    return held is not None and quantity <= held.available and limit_micros >= market.edge(SELL)
+    return held is not None and quantity <= held.available and limit_micros >= market.lowest_sale_micros
 
 
 def check_permission(venue: Venue, account: Account, instrument: Instrument) -> Refused | None:
@@ -257,7 +260,7 @@ def _accept(
     if command.special is not None:
         _open_legs(venue, command, order)
     lifecycle.cover(venue, order)
-    if order.sibling is not None:
+    if order.grouped and order.sibling is not None:
         order.sibling.stage = Stage.ENTERING
         venue.events.append(OrderActivated(order.sibling.order_id))
         matching.enter(venue, order.sibling)

@@ -233,7 +233,8 @@ def restore(state: State) -> Exchange:
 def _market_of(row: InstrumentState) -> Market:
     market = Market(row.instrument)
     market.phase, market.sequence = row.phase, row.symbol_sequence
-    market.last_micros, market.reopens_at_ns = row.last_price_micros, row.reopens_at_ns
+    market.reopens_at_ns = row.reopens_at_ns
+    market.trade_at(row.last_price_micros)
     market.last_place = row.last_place
     market.refer_to(row.reference_price_micros)
     return market

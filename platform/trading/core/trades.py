@@ -52,7 +52,7 @@ def trade(venue: Venue, taker: Order, maker: Order, price_micros: int, quantity:
         _settle(venue, taker, maker, price_micros, quantity, taker=None if auction else taker)
     else:
         _settle(venue, maker, taker, price_micros, quantity, taker=None if auction else taker)
-    market.last_micros = price_micros
+    market.trade_at(price_micros)
     if not maker_leaves:
         _filled(maker)
     if not taker_leaves:

@@ -12,7 +12,9 @@ from trading.core.instruments import bands, collar_edge
 from trading.core.ledger import Balance, Ledger
 from trading.core.order_book import OrderBook
 from trading.core.orders import (
+    BUY,
     NS_PER_S,
+    SELL,
     AccountId,
     AccountTerms,
     FeeSchedule,
@@ -90,13 +92,13 @@ class Market:
     """One listed instrument with its book, its waiting orders and its day."""
 
     __slots__ = (
-        "_edges",
-        "_edges_of",
         "bands",
         "book",
+        "highest_buy_micros",
         "instrument",
         "last_micros",
         "last_place",
+        "lowest_sale_micros",
         "phase",
         "reference_micros",
         "reopens_at_ns",
@@ -107,9 +109,6 @@ class Market:
     )
 
     def __init__(self, instrument: Instrument) -> None:
-        self._edges_of = 0  # the mark the edges were computed from: orders ask for them far more often than it moves
-        self._edges: dict[Side, int] = {}
-        self.agree_on(instrument)
         self.book = OrderBook()
         self.resting: dict[int, Order] = {}  # by place
         self.stops = WaitingStops()
@@ -119,7 +118,8 @@ class Market:
         self.reopens_at_ns: int | None = None
         self.sequence = 0
         self.last_place = 0
-        self.refer_to(instrument.reference_price_micros)
+        self.reference_micros = instrument.reference_price_micros
+        self.agree_on(instrument)
 
     @property
     def mark_micros(self) -> int:
@@ -128,21 +128,29 @@ class Market:
     def refer_to(self, reference_micros: int) -> None:
         self.reference_micros = reference_micros
         self.bands = bands(self.instrument, reference_micros)
+        self._find_edges()
+
+    def trade_at(self, price_micros: int | None) -> None:
+        if price_micros != self.last_micros:
+            self.last_micros = price_micros
+            self._find_edges()
+
+    def _find_edges(self) -> None:
+        """The collar's edges around the mark: orders ask for them more often than it moves."""
+        mark_micros = self.mark_micros
+        self.highest_buy_micros = collar_edge(self.instrument, BUY, mark_micros)
+        self.lowest_sale_micros = collar_edge(self.instrument, SELL, mark_micros)
 
     def edge(self, side: Side, price_micros: int | None = None) -> int:
         """The collar's edge for ``side``, from the mark or from a stop price."""
         if price_micros is not None:
             return collar_edge(self.instrument, side, price_micros)
-        mark_micros = self.mark_micros
-        if mark_micros != self._edges_of:
-            self._edges_of = mark_micros
-            self._edges = {each: collar_edge(self.instrument, each, mark_micros) for each in Side}
-        return self._edges[side]
+        return self.highest_buy_micros if side is BUY else self.lowest_sale_micros
 
     def agree_on(self, instrument: Instrument) -> None:
         """Gives the market its instrument's terms, new or first ones."""
         self.instrument = instrument
-        self._edges_of = 0
+        self.refer_to(self.reference_micros)
 
 
 class Order:
