@@ -16,7 +16,10 @@ from stack.programs import PROGRAMS
 from stack.topology import Role
 from tests.client import Client, limit_order
 from tests.conftest import small_platform
-from tests.engine.leader import buy, leading, until
+from tests.engine.leader import TRADER, buy, leading, until
+from trading.core.commands import Deposit, OpenAccount
+from trading.core.events import CASH
+from trading.core.orders import AccountId
 from trading.engine.metrics import EngineMetrics
 from trading.engine.snapshots import Snapshots
 from trading.engine.standby import Standby
@@ -87,6 +90,50 @@ async def test_leader_and_standby_agree_by_their_hashes(database: EmbeddedStack)
     rows = await observer.fetch("SELECT sequence FROM state_hashes ORDER BY sequence")
     assert [row["sequence"] for row in rows] == [10, 20]
     observer.terminate()
+
+
+async def test_a_row_that_goes_wrong_before_an_event_touches_it_shows_in_the_hashes(database: EmbeddedStack) -> None:
+    dsn = database.postgres_dsn()
+    async with leading(dsn, records_per_state_hash=10) as leader, following(dsn) as (standby, metrics):
+        await until(lambda: _true(standby.caught_up))
+        assert standby.replica.state_hash() == leader.replica.state_hash()
+        _corrupt(standby)
+        for _ in range(10):
+            await leader.submit(buy())
+        await until(lambda: _true(standby.differs))
+        assert value(metrics, "engine_state_hash_comparisons_total", result="different") == 1
+
+
+async def test_a_row_that_no_event_touches_any_more_shows_at_the_next_snapshot(
+    database: EmbeddedStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    dsn, idle = database.postgres_dsn(), AccountId(2)
+    async with (
+        leading(dsn, records_per_state_hash=10) as leader,
+        following(dsn, records_per_snapshot=40) as (
+            standby,
+            metrics,
+        ),
+    ):
+        await leader.submit(OpenAccount(0, idle), Deposit(0, idle, CASH, 1_000))
+        await until(lambda: _true(standby.caught_up and standby.replica.sequence == leader.replica.sequence))
+        assert standby.replica.state_hash() == leader.replica.state_hash()
+        _corrupt(standby, idle)
+        for _ in range(30):
+            await leader.submit(buy())
+        await until(lambda: _true(value(metrics, "engine_state_hash_comparisons_total", result="same") >= 1))
+        assert not standby.differs
+        for _ in range(10):
+            await leader.submit(buy())
+        await until(lambda: _true(standby.differs))
+        observer = await connect(dsn, "test")
+        assert not await observer.fetch("SELECT 1 FROM snapshots")
+        observer.terminate()
+    assert [record.getMessage() for record in caplog.records].count("state_differs") == 1
+
+
+def _corrupt(standby: Standby, account_id: AccountId = TRADER) -> None:
+    standby.replica.exchange.venue.accounts[account_id].cash.available += 1
 
 
 async def test_an_engine_that_has_applied_what_the_journal_lost_does_not_go_on(database: EmbeddedStack) -> None:
