@@ -8,7 +8,7 @@ from trading.engine import __main__ as program
 from trading.engine import node
 from trading.engine.sequencer import Sequencer, _Applied
 
-HASTE_S = 0.2
+HASTE_S = 1.0  # against a commit of some milliseconds: the crash rarely finds everything committed
 
 
 class HastySequencer(Sequencer):

@@ -80,6 +80,8 @@ class Sequencer:
 
         Raises DatabaseError when a first answer cannot be read back; what was executed stays executed.
         """
+        if not submissions:
+            return []
         request = Request(submissions, asyncio.get_running_loop().create_future())
         if forgotten := self._perhaps_forgotten(submissions):
             request.former = await self._former_requests(forgotten)
