@@ -1,7 +1,4 @@
-"""How fast is the bare order book? Peers: matching engines from PyPI and the plainest book, on the same messages.
-
-Cyclic garbage is collected as in the engine's process: what was there before the first message is frozen.
-"""
+"""How fast is the bare order book? Peers: matching engines from PyPI and the plainest book, on the same messages."""
 
 from __future__ import annotations
 
