@@ -30,7 +30,7 @@ from trading.core.orders import (
 )
 
 GOAL = 200_000
-ROUNDS = 5
+ROUNDS = 3
 HISTORY = 10
 ACCOUNTS = 20
 SYMBOL = Symbol("AAA")
@@ -65,14 +65,17 @@ def commands(flow: list[Message], first_ns: int = 0, *, apart: bool = True) -> l
     return made
 
 
+def opening() -> list[Command]:
+    """What is to be done before the first order: accounts with plenty of everything, and an open market."""
+    todo: list[Command] = [ListInstrument(0, INSTRUMENT)]
+    for account_id in map(AccountId, range(1, ACCOUNTS + 1)):
+        todo += [OpenAccount(0, account_id), *(Deposit(0, account_id, asset, 10**17) for asset in (CASH, SYMBOL))]
+    return [*todo, ChangePhase(0, SYMBOL, Phase.CONTINUOUS)]
+
+
 def opened_exchange() -> Exchange:
     exchange = Exchange()
-    exchange.apply(ListInstrument(0, INSTRUMENT))
-    for account_id in map(AccountId, range(1, ACCOUNTS + 1)):
-        exchange.apply(OpenAccount(0, account_id))
-        exchange.apply(Deposit(0, account_id, CASH, 10**17))
-        exchange.apply(Deposit(0, account_id, SYMBOL, 10**17))
-    exchange.apply(ChangePhase(0, SYMBOL, Phase.CONTINUOUS))
+    run_exchange(exchange, opening())
     return exchange
 
 
@@ -94,17 +97,19 @@ def checked(flow: list[Message], todo: list[Command]) -> int:
     return trades
 
 
+def commands_without_end(flow: list[Message]) -> Iterator[list[Command]]:
+    next_ns = 0
+    for once in again_and_again(flow):
+        yield commands(once, next_ns)
+        next_ns += len(once) * MESSAGE_NS
+
+
 def exchange_with_history(flow: list[Message]) -> tuple[Exchange, Iterator[list[Command]]]:
     """An exchange that has gone through the flow many times, and the commands of one more time for every round."""
-    exchange, next_ns, later = opened_exchange(), 0, []
-    for time, once in enumerate(islice(again_and_again(flow), HISTORY + ROUNDS)):
-        todo = commands(once, next_ns)
-        next_ns += len(once) * MESSAGE_NS
-        if time < HISTORY:
-            run_exchange(exchange, todo)
-        else:
-            later.append(todo)
-    return exchange, iter(later)
+    exchange, passes = opened_exchange(), commands_without_end(flow)
+    for todo in islice(passes, HISTORY):
+        run_exchange(exchange, todo)
+    return exchange, iter(list(islice(passes, ROUNDS)))
 
 
 def main() -> None:

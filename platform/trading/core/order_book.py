@@ -40,12 +40,11 @@ class BookSide:
 
     def add(self, place: int, price_micros: int, quantity: int) -> None:
         """Joins the end of the queue at its price."""
-        queue = self._levels.get(price_micros)
-        if queue is None:
+        try:
+            self._levels[price_micros][place] = quantity
+        except KeyError:
             self._levels[price_micros] = {place: quantity}
             insort(self._ranks, self._sign * price_micros)
-        else:
-            queue[place] = quantity
 
     def remove(self, place: int, price_micros: int) -> int:
         """Leaves the queue; returns the leaves. Raises KeyError when it does not rest at this price."""
@@ -73,9 +72,11 @@ class BookSide:
 
         Orders that are filled have left the book when it returns.
         """
-        fills: list[Fill] = []
         ranks, sign = self._ranks, self._sign
         worst = sign * limit_micros
+        if not ranks or ranks[-1] < worst:
+            return []
+        fills: list[Fill] = []
         while quantity and ranks and ranks[-1] >= worst:
             price_micros = sign * ranks[-1]
             queue = self._front(price_micros)
