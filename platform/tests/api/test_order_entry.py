@@ -37,7 +37,7 @@ async def test_a_wrong_key_places_nothing(client: Client) -> None:
 
 async def test_placed_and_refused_orders_are_counted_by_their_route(client: Client) -> None:
     await client.place(limit_order("buy", 1, "10.00"))
-    await client.place(limit_order("buy", 900_000, "10.00"))
+    await client.place(limit_order("buy", 900_000, "190.00"))
     await client.place({**limit_order("buy", 1, "10.00"), "qty": "-1"})
     async with client.http.get(f"{client.status.endpoints['api'][0]}/metrics") as response:
         text = await response.text()
