@@ -17,9 +17,6 @@ from time import perf_counter, process_time
 from exchange import commands_without_end, opening
 from flow import messages
 from rounds import collect_garbage_as_an_engine
-from trading.engine.snapshots import Snapshots
-from trading.infra.snapshots import Packed, Snapshot, save
-from trading.infra.tail import read_tail
 
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
@@ -27,11 +24,14 @@ from stack.topology import Role, platform_topology
 from trading.core.commands import Command
 from trading.engine.metrics import EngineMetrics
 from trading.engine.replica import Replica
+from trading.engine.snapshots import Snapshots
 from trading.infra import tables
 from trading.infra.database import connect
 from trading.infra.journal import Batch
 from trading.infra.migrate import migrate
 from trading.infra.settings import Settings
+from trading.infra.snapshots import Packed, Snapshot, save
+from trading.infra.tail import read_tail
 from trading.wire.journal import JournalRecord
 from trading.wire.snapshot import SNAPSHOT_VERSION
 
