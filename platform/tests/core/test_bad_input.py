@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from trading.core.commands import CancelOrder, ChangeAccount, OpenAccount
+from trading.core.errors import InvariantError
 from trading.core.events import Refused
 from trading.core.orders import AccountId, AccountTerms, Limits, OrderId, RejectReason
 from trading.core.state import state_of
@@ -87,3 +88,11 @@ def test_absurd_commands_leave_no_trace() -> None:
             assert outcome.message
             assert state_of(both.exchange) == before
     assert refused > 700
+
+
+def test_a_broken_exchange_names_the_command_at_which_it_shows(floor: Floor) -> None:
+    order_id = floor.buy(ANN, 10, 9)
+    number = floor.exchange.sequence + 1
+    floor.exchange.venue.accounts[ANN].cash.reserved -= 1
+    with pytest.raises(InvariantError, match=f"^CancelOrder, to be number {number}: .* cannot release 90000000 USD"):
+        floor.exchange.apply(CancelOrder(0, ANN, order_id))

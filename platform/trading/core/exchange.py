@@ -24,6 +24,7 @@ from trading.core.commands import (
     Transfer,
     Withdraw,
 )
+from trading.core.errors import InvariantError
 from trading.core.events import (
     Event,
     OrderAccepted,
@@ -51,7 +52,8 @@ class Exchange:
     def apply(self, command: Command) -> Outcome:
         """Executes the command wholly, or refuses it and changes nothing.
 
-        Takes any values of the right types. Raises InvariantError only when the exchange itself is broken.
+        Takes any values of the right types. Raises InvariantError, with the number the command would have had, only
+        when the exchange itself is broken; nobody may go on with it then.
         """
         venue = self.venue
         at_ns = command[0]
@@ -61,13 +63,16 @@ class Exchange:
         events: list[Event] = []
         venue.events = events
         before_ns, venue.now_ns = venue.now_ns, at_ns
-        outcome = self._execute(command)
-        if not events:
-            venue.now_ns = before_ns
-            assert outcome is not None
-            return outcome
-        if venue.follow_ups or venue.moved_stops:
-            matching.finish(venue)
+        try:
+            outcome = self._execute(command)
+            if not events:
+                venue.now_ns = before_ns
+                assert outcome is not None
+                return outcome
+            if venue.follow_ups or venue.moved_stops:
+                matching.finish(venue)
+        except (InvariantError, AssertionError, LookupError) as error:
+            raise InvariantError(f"{type(command).__name__}, to be number {venue.sequence + 1}: {error!r}") from error
         venue.sequence += 1
         return events
 
