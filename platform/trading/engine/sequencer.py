@@ -69,6 +69,7 @@ class Sequencer:
         self._former_requests = former_requests
         self._committed = committed
         self._metrics = metrics
+        self._done = metrics.commands.labels("done")  # looked up once, not per order
         self._records_per_state_hash = records_per_state_hash
         self._hashed = replica.sequence
         self._lanes = Lanes(capacity)
@@ -157,7 +158,7 @@ class Sequencer:
                 self._metrics.commands.labels("repeated").inc()
                 return repeated
             case JournalRecord() as record:
-                self._metrics.commands.labels("done").inc()
+                self._done.inc()
                 command_text, events_text = applied.batch.add(record)
                 applied.published.append((record.sequence, encode_record(record, command_text, events_text)))
                 if isinstance(command, SetKillSwitch) and command.engaged:
