@@ -19,7 +19,10 @@ from stack.topology import Node, Role
 EventSink = Callable[..., None]  # (name, **fields)
 HealthCheck = Callable[[], Awaitable[bool]]
 
-_NOT_HEALTHY: Final = (OSError, TimeoutError, aiohttp.ClientError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_NOT_HEALTHY: Final = (
+    *(OSError, TimeoutError, aiohttp.ClientError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 _BROUGHT_BACK: Final = (Role.ENGINE, Role.API, Role.FEED)
 _BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 8.0

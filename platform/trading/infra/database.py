@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import asyncpg
 
 T = TypeVar("T")
 
 CONNECT_DEADLINE_S = 2.0
+
+# The last: what asyncpg raises when a server died in the middle of its talk, as on a connection taken up right then.
+_FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class DatabaseError(Exception):
@@ -36,7 +39,7 @@ async def connect(dsn: str, application_name: str, **server_settings: str) -> as
             command_timeout=None,
             server_settings={"application_name": application_name, **server_settings},
         )
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+    except (*_FAILURES, TimeoutError) as error:
         raise DatabaseError(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
 
 
@@ -53,7 +56,7 @@ async def within(connection: asyncpg.Connection[Any], work: Awaitable[T], deadli
         raise DeadlineError(f"no answer from PostgreSQL within {deadline_s:g} s")
     try:
         return task.result()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _FAILURES as error:
         raise DatabaseError(f"{type(error).__name__}: {error}") from error
 
 
