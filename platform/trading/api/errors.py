@@ -14,8 +14,6 @@ from trading.core.orders import RejectReason
 from trading.infra.database import DatabaseError
 from trading.wire.engine import Denied
 
-UNAUTHORIZED: Final = 40110000
-
 # Anything else the core refuses is 422.
 _STATUS_OF_REASON: Final = {
     RejectReason.UNKNOWN_ORDER: 404,

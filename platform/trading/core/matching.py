@@ -15,6 +15,7 @@ from trading.core.orders import (
     BUY,
     MAX_PRICE_MICROS,
     SELL,
+    STOP_TYPES,
     CancelReason,
     OrderId,
     OrderType,
@@ -27,7 +28,7 @@ from trading.core.orders import (
 )
 from trading.core.stops import stop_behind, trailing_stop
 from trading.core.trades import trade
-from trading.core.venue import STOP_TYPES, Market, Order, Stage, Venue
+from trading.core.venue import Market, Order, Stage, Venue
 
 _rested: Callable[[tuple[OrderId, Symbol, Side, int, int, int]], OrderRested]
 _rested = partial(tuple.__new__, OrderRested)  # a NamedTuple's own constructor takes twice as long

@@ -55,6 +55,11 @@ class TimeInForce(StrEnum):
     CLS = "cls"  # the next closing auction only
 
 
+LIMIT_TYPES: Final = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+STOP_TYPES: Final = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+LASTING: Final = (TimeInForce.DAY, TimeInForce.GTC)  # what is left of such an order may rest
+
+
 class OrderClass(StrEnum):
     SIMPLE = "simple"
     BRACKET = "bracket"  # an entry with a take-profit and a stop-loss that wait until it is filled

@@ -13,6 +13,7 @@ from trading.core.instruments import shown
 from trading.core.ledger import need, value_up
 from trading.core.orders import (
     BUY,
+    LASTING,
     MAX_CLIENT_ORDER_ID_LENGTH,
     MAX_ORDER_VALUE_MICROS,
     MAX_PRICE_MICROS,
@@ -41,7 +42,6 @@ _accepted = partial(tuple.__new__, OrderAccepted)  # a NamedTuple's own construc
 
 _CONTINUOUS: Final = Phase.CONTINUOUS
 _LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
-_LASTING: Final = (TimeInForce.DAY, TimeInForce.GTC)
 _MAX_VALUE: Final = MAX_ORDER_VALUE_MICROS * MICROS_PER_SHARE
 
 
@@ -95,7 +95,7 @@ def _is_plainly_fine(venue: Venue, command: PlaceOrder, account: Account, market
         account.unrestricted
         and special is None
         and order_type is _LIMIT
-        and time_in_force in _LASTING
+        and time_in_force in LASTING
         and 0 < quantity <= MAX_QUANTITY
         and not quantity % lot
         and 0 < limit_micros <= MAX_PRICE_MICROS

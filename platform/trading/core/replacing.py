@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from trading.core import funds, lifecycle, matching
 from trading.core.commands import ReplaceOrder
@@ -14,6 +13,8 @@ from trading.core.instruments import shown
 from trading.core.ledger import need
 from trading.core.orders import (
     BUY,
+    LASTING,
+    LIMIT_TYPES,
     MAX_PRICE_MICROS,
     MAX_QUANTITY,
     PPM,
@@ -34,9 +35,7 @@ from trading.core.placing import (
 )
 from trading.core.stops import stop_behind
 from trading.core.terms import check_client_order_id, check_prices, check_quantity, exits_cross
-from trading.core.venue import LIMIT_TYPES, Order, Stage, Venue
-
-_LASTING: Final = (TimeInForce.DAY, TimeInForce.GTC)
+from trading.core.venue import Order, Stage, Venue
 
 
 @dataclass(slots=True)
@@ -71,7 +70,7 @@ def replace(venue: Venue, command: ReplaceOrder) -> Outcome:
 
 def _is_replaceable(order: Order) -> bool:
     accepted = order.accepted
-    if order.stage is Stage.HELD or accepted.time_in_force not in _LASTING:
+    if order.stage is Stage.HELD or accepted.time_in_force not in LASTING:
         return False
     return accepted.order_type is not OrderType.MARKET and (order.has_limit or not order.triggered)
 
@@ -101,7 +100,7 @@ def _change_problem(command: ReplaceOrder, order: Order) -> str | None:
             return f"trail {shown(command.trail)} is not within 1..{most}"
     if command.quantity is not None and _is_grouped(accepted):
         return f"order {command.order_id} belongs to a group, its quantity stays"
-    if command.time_in_force is not None and command.time_in_force not in _LASTING:
+    if command.time_in_force is not None and command.time_in_force not in LASTING:
         return f"a replacement is day or gtc, not {command.time_in_force}"
     return None
 

@@ -9,6 +9,8 @@ from trading.core.events import Refused
 from trading.core.instruments import is_price, shown
 from trading.core.orders import (
     BUY,
+    LASTING,
+    LIMIT_TYPES,
     MAX_CLIENT_ORDER_ID_LENGTH,
     MAX_ORDER_VALUE_MICROS,
     MAX_PRICE_MICROS,
@@ -25,9 +27,7 @@ from trading.core.orders import (
 )
 
 _MARKET, _LIMIT, _DAY, _GTC = OrderType.MARKET, OrderType.LIMIT, TimeInForce.DAY, TimeInForce.GTC
-_LASTING: Final = (_DAY, _GTC)
 _PLAIN_TYPES: Final = (_MARKET, _LIMIT)
-_LIMITED: Final = (_LIMIT, OrderType.STOP_LIMIT)
 _STOPPED: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
@@ -55,7 +55,7 @@ def check_terms(order: PlaceOrder, instrument: Instrument) -> Refused | None:
         refusal = _check_notional(order, instrument)
     if refusal:
         return refusal
-    if (limit_micros is None) == (order_type in _LIMITED):
+    if (limit_micros is None) == (order_type in LIMIT_TYPES):
         given = "none" if limit_micros is None else f"{shown(limit_micros)} micro-dollars"
         return Refused(RejectReason.INVALID_PRICE, f"a {order_type} order came with limit price {given}")
     return check_prices(instrument, limit_micros, special)
@@ -149,7 +149,7 @@ def _stop_problem(order_type: OrderType, time_in_force: TimeInForce, special: Sp
         return f"trail {shown(special.trail_micros)} is not within 1..{MAX_PRICE_MICROS} micro-dollars"
     if special.trail_ppm is not None and not 0 < special.trail_ppm < PPM:
         return f"trail {shown(special.trail_ppm)} is not within 1..{PPM - 1} ppm"
-    if order_type not in _PLAIN_TYPES and time_in_force not in _LASTING:
+    if order_type not in _PLAIN_TYPES and time_in_force not in LASTING:
         return f"a {order_type} order is day or gtc, not {time_in_force}"
     return None
 
@@ -158,7 +158,7 @@ def _post_only_problem(order: PlaceOrder, special: SpecialTerms) -> str | None:
     if not special.post_only:
         return None
     simple = special.order_class is OrderClass.SIMPLE
-    if order.order_type is _LIMIT and order.time_in_force in _LASTING and simple:
+    if order.order_type is _LIMIT and order.time_in_force in LASTING and simple:
         return None
     return "post_only goes with simple limit orders that are day or gtc"
 
@@ -170,7 +170,7 @@ def _class_problem(order: PlaceOrder, special: SpecialTerms) -> str | None:
         return "a stop-loss limit came without a stop-loss"
     if order_class is OrderClass.SIMPLE:
         return "a simple order has no exits" if exits else None
-    if order.time_in_force not in _LASTING:
+    if order.time_in_force not in LASTING:
         return f"a {order_class} order is day or gtc, not {order.time_in_force}"
     if exits != (1 if order_class is OrderClass.OTO else 2):
         return f"a {order_class} order came with {exits} exits"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from enum import StrEnum
-from typing import Final
 
 from trading.core.client_order_ids import ClientOrderIds
 from trading.core.events import CASH, FEES, ROUNDING, Event, OrderAccepted
@@ -13,24 +12,20 @@ from trading.core.ledger import Balance, Ledger
 from trading.core.order_book import OrderBook
 from trading.core.orders import (
     BUY,
+    LASTING,
     NS_PER_S,
     SELL,
+    STOP_TYPES,
     AccountId,
     AccountTerms,
     FeeSchedule,
     Instrument,
     OrderId,
-    OrderType,
     Phase,
     Side,
-    TimeInForce,
     TradeId,
 )
 from trading.core.stops import WaitingStops
-
-LIMIT_TYPES: Final = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-_LASTING: Final = (TimeInForce.DAY, TimeInForce.GTC)
-STOP_TYPES: Final = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 
 
 class Stage(StrEnum):
@@ -184,7 +179,7 @@ class Order:
         self.price_micros = price_micros
         self.reserve_micros = price_micros
         # What continuous trading leaves of it may rest.
-        self.lasts = limit_micros is not None and time_in_force in _LASTING
+        self.lasts = limit_micros is not None and time_in_force in LASTING
 
     @property
     def waits_for_stop(self) -> bool:
