@@ -1,6 +1,6 @@
 # make demo: the main job.  make test, make check, make bench: see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser test check bench drill-engine clean
+.PHONY: help setup servers core demo browser test check bench drill-engine clean
 
 # A private uv when none is on PATH.
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -14,7 +14,13 @@ help: ## show this list
 	@python3 -m venv .uv && .uv/bin/python -m pip --quiet install uv
 
 setup: .venv/.ready ## install the locked packages and the servers the machine lacks; leaves .venv/bin/elson ready
+	@$(MAKE) --no-print-directory -j2 servers core
+
+servers: .venv/.ready
 	@$(RUN)/elson doctor --install --quiet
+
+core: .venv/.ready # Compiled where there is a C compiler, once after each change of it; see platform/trading/compiler.py.
+	@PYTHONPATH=platform $(RUN)/python -m trading.compiler
 
 .venv/.ready: pyproject.toml uv.lock | $(filter .uv/bin/uv,$(UV))
 	@$(UV) sync --frozen --quiet --compile-bytecode && touch $@
@@ -42,4 +48,4 @@ drill-engine: setup ## kill, freeze and revive engines under load, again and aga
 	@PYTHONPATH=platform $(RUN)/python -m drills.engine
 
 clean: ## remove what the targets above made, but for the records of runs
-	@rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .uv .compiled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

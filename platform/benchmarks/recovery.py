@@ -21,6 +21,8 @@ from rounds import collect_garbage_as_an_engine
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
 from stack.topology import Role, platform_topology
+from trading.compiled import kind
+from trading.core import exchange
 from trading.core.commands import Command
 from trading.engine.metrics import EngineMetrics
 from trading.engine.replica import Replica
@@ -151,6 +153,7 @@ async def recoveries(journal: Journal, logs: Path) -> list[tuple[float, float]]:
 
 
 def report(rates: dict[str, list[float]], seconds: list[tuple[float, float]]) -> None:
+    print(f"the core is {kind(exchange)}")
     for name, figures in rates.items():
         first, last = median(figures[:5]), median(figures[-5:])
         print(f"{name:10} {median(figures):10,.0f} records/s   first {first:,.0f}, last {last:,.0f}")
@@ -169,6 +172,7 @@ def report(rates: dict[str, list[float]], seconds: list[tuple[float, float]]) ->
             "the leader's rate is the standby's": round(standby, 3),
             "the goal is the rate without a snapshot": round(replay / REPLAY_GOAL, 3),
         },
+        "core": kind(exchange),
         "rounds": len(seconds),
         "spread": round((max(seconds)[1] - min(seconds)[1]) / whole, 3),
     }

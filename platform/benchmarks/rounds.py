@@ -9,6 +9,9 @@ from statistics import median
 from time import process_time
 from types import MappingProxyType
 
+from trading.compiled import kind
+from trading.core import exchange
+
 Contender = Callable[[], int]  # does the work once and returns how many operations that was
 
 _NONE: Mapping[str, float] = MappingProxyType({})
@@ -51,6 +54,7 @@ def report(
     The goal is met when the median reaches it, the ratio to each peer in ``least`` reaches what stands there, and no
     further figure of ``at_most`` exceeds its own goal.
     """
+    print(f"the core is {kind(exchange)}")
     for contender, figures in rates.items():
         print(f"{contender:40} {median(figures):14,.0f} {unit}   {min(figures):,.0f} .. {max(figures):,.0f}")
     (_, ours), *peers = rates.items()
@@ -65,6 +69,7 @@ def report(
         and all(ratios[peer] >= ratio for peer, ratio in least.items())
         and all(figure <= limit for figure, limit in at_most.values()),
         "ratios": {peer: round(ratio, 3) for peer, ratio in ratios.items()},
+        "core": kind(exchange),
         "rounds": len(ours),
         "spread": round((max(ours) - min(ours)) / value, 3),
         **{figure: {"value": round(value, 1), "goal": limit} for figure, (value, limit) in at_most.items()},

@@ -33,6 +33,7 @@ def compare_with_the_specification() -> None:
                 both.compare(command)
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("bug", [*MATCHING, *MONEY, *PERMISSION], ids=str)
 def test_a_bug_makes_the_exchange_differ_from_its_specification(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.sow(monkeypatch)
@@ -52,6 +53,7 @@ def keep_books_beside() -> None:
             check_reservations(state_of(exchange))
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(
     "bug",
     [bug for bug in MONEY if "nowhere" in str(bug) or "keeps its reservation" in str(bug)],
@@ -91,6 +93,7 @@ def trailing_stop_survives_a_restart() -> None:
 ORACLES = {STATE[0].name: hash_covers_what_is_reserved, STATE[1].name: trailing_stop_survives_a_restart}
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("bug", STATE, ids=str)
 def test_a_state_that_leaves_something_out_is_noticed(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     oracle = ORACLES[bug.name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from trading.core.orders import (
     AccountId,
@@ -22,10 +22,10 @@ from trading.core.orders import (
     TradeId,
 )
 
-OUTSIDE = AccountId(0)  # where deposits come from and withdrawals go
-FEES = AccountId(-1)  # what was charged for trading
-ROUNDING = AccountId(-2)  # what was charged only because a charge is rounded up to a cent
-CASH = "USD"
+OUTSIDE: Final = AccountId(0)  # where deposits come from and withdrawals go
+FEES: Final = AccountId(-1)  # what was charged for trading
+ROUNDING: Final = AccountId(-2)  # what was charged only because a charge is rounded up to a cent
+CASH: Final = "USD"
 
 
 class Bucket(StrEnum):

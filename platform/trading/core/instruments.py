@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from trading.core.events import CASH, Refused
 from trading.core.orders import (
     BUY,
@@ -15,8 +17,8 @@ from trading.core.orders import (
     Side,
 )
 
-MAX_SYMBOL_LENGTH = 16
-MAX_HALT_NS = 10**15
+MAX_SYMBOL_LENGTH: Final = 16
+MAX_HALT_NS: Final = 10**15
 
 
 def tick_at(instrument: Instrument, price_micros: int) -> int:

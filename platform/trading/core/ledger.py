@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from trading.core.errors import InvariantError
 from trading.core.events import OUTSIDE, Bucket, LedgerPosted
 from trading.core.orders import MICROS_PER_SHARE, PPB, AccountId
 
-MAX_ISSUED = 9 * 10**18  # of one asset, over all accounts: keeps every balance inside PostgreSQL's bigint
+MAX_ISSUED: Final = 9 * 10**18  # of one asset, over all accounts: keeps every balance inside PostgreSQL's bigint
 
 # A NamedTuple's own constructor is Python code and takes twice as long; postings are half of all events.
-posted: Callable[[tuple[AccountId, Bucket, AccountId, Bucket, str, int]], LedgerPosted]
-posted = partial(tuple.__new__, LedgerPosted)
+_Posting: TypeAlias = tuple[AccountId, Bucket, AccountId, Bucket, str, int]
+posted: Final[Callable[[_Posting], LedgerPosted]] = partial(tuple.__new__, LedgerPosted)
 
 AVAILABLE: Final = Bucket.AVAILABLE
 RESERVED: Final = Bucket.RESERVED

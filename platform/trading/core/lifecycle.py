@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from trading.core.errors import InvariantError
 from trading.core.events import CASH, OrderCanceled, OrderReduced
@@ -12,12 +12,12 @@ from trading.core.ledger import need, release, reserve
 from trading.core.orders import BUY, CancelReason, OrderId, Side, Symbol
 from trading.core.venue import Order, Stage, Venue
 
-_canceled: Callable[
-    [tuple[OrderId, int, Symbol, Side, int | None, int, CancelReason]], OrderCanceled
-]  # a NamedTuple's own constructor takes twice as long
-_canceled = partial(tuple.__new__, OrderCanceled)
+# A NamedTuple's own constructor takes twice as long.
+_Canceled: TypeAlias = tuple[OrderId, int, Symbol, Side, int | None, int, CancelReason]
+_canceled: Final[Callable[[_Canceled], OrderCanceled]] = partial(tuple.__new__, OrderCanceled)
 
 _GROUP: Final = CancelReason.GROUP
+_SESSION_CLOSED: Final = CancelReason.SESSION_CLOSED
 
 
 def required(venue: Venue, order: Order) -> int:
@@ -103,7 +103,7 @@ def cancel(venue: Venue, order: Order, reason: CancelReason) -> None:
     if order.covered:
         uncover(venue, order)
     if order.grouped:
-        _end_dependents(venue, order, reason if reason is CancelReason.SESSION_CLOSED else _GROUP)
+        _end_dependents(venue, order, reason if reason is _SESSION_CLOSED else _GROUP)
 
 
 def _end_dependents(venue: Venue, order: Order, reason: CancelReason) -> None:

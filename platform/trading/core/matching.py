@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from trading.core import lifecycle
 from trading.core.events import OrderActivated, OrderRested, OrderTriggered, PhaseChanged, StopMoved
@@ -30,12 +30,16 @@ from trading.core.stops import stop_behind, trailing_stop
 from trading.core.trades import trade
 from trading.core.venue import Market, Order, Stage, Venue
 
-_rested: Callable[[tuple[OrderId, Symbol, Side, int, int, int]], OrderRested]
-_rested = partial(tuple.__new__, OrderRested)  # a NamedTuple's own constructor takes twice as long
+# A NamedTuple's own constructor takes twice as long.
+_Rested: TypeAlias = tuple[OrderId, Symbol, Side, int, int, int]
+_rested: Final[Callable[[_Rested], OrderRested]] = partial(tuple.__new__, OrderRested)
 
 _CONTINUOUS: Final = Phase.CONTINUOUS
-_FOK, _CLS = TimeInForce.FOK, TimeInForce.CLS
-_UNFILLED, _SELF_TRADE, _GROUP = CancelReason.UNFILLED, CancelReason.SELF_TRADE, CancelReason.GROUP
+_FOK: Final = TimeInForce.FOK
+_CLS: Final = TimeInForce.CLS
+_UNFILLED: Final = CancelReason.UNFILLED
+_SELF_TRADE: Final = CancelReason.SELF_TRADE
+_GROUP: Final = CancelReason.GROUP
 
 
 def enter(venue: Venue, order: Order) -> None:

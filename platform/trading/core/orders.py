@@ -14,18 +14,18 @@ OrderId = NewType("OrderId", int)
 TradeId = NewType("TradeId", int)
 Symbol = NewType("Symbol", str)
 
-MICROS_PER_DOLLAR = 1_000_000
-MICROS_PER_SHARE = 1_000_000
-PPM = 1_000_000
-PPB = 1_000_000_000
-NS_PER_S = 1_000_000_000
+MICROS_PER_DOLLAR: Final = 1_000_000
+MICROS_PER_SHARE: Final = 1_000_000
+PPM: Final = 1_000_000
+PPB: Final = 1_000_000_000
+NS_PER_S: Final = 1_000_000_000
 
 # Bounds keep every stored amount and every sum of balances inside PostgreSQL's bigint.
-MAX_QUANTITY = 1_000_000_000 * MICROS_PER_SHARE
-MAX_PRICE_MICROS = 1_000_000 * MICROS_PER_DOLLAR
-MAX_ORDER_VALUE_MICROS = 1_000_000_000 * MICROS_PER_DOLLAR
-MAX_AMOUNT = 10**17  # of one deposit, withdrawal or transfer
-MAX_CLIENT_ORDER_ID_LENGTH = 48
+MAX_QUANTITY: Final = 1_000_000_000 * MICROS_PER_SHARE
+MAX_PRICE_MICROS: Final = 1_000_000 * MICROS_PER_DOLLAR
+MAX_ORDER_VALUE_MICROS: Final = 1_000_000_000 * MICROS_PER_DOLLAR
+MAX_AMOUNT: Final = 10**17  # of one deposit, withdrawal or transfer
+MAX_CLIENT_ORDER_ID_LENGTH: Final = 48
 
 
 class Side(StrEnum):
@@ -82,7 +82,7 @@ class OrderStatus(StrEnum):
     REPLACED = "replaced"
 
 
-OPEN_STATUSES = frozenset({OrderStatus.HELD, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+OPEN_STATUSES: Final = frozenset({OrderStatus.HELD, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
 class Phase(StrEnum):

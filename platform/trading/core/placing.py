@@ -37,11 +37,12 @@ from trading.core.orders import (
 from trading.core.terms import check_terms
 from trading.core.venue import Account, Market, Order, Stage, Venue
 
-_accepted: Callable[[tuple[object, ...]], OrderAccepted]
-_accepted = partial(tuple.__new__, OrderAccepted)  # a NamedTuple's own constructor takes twice as long
+# A NamedTuple's own constructor takes twice as long.
+_accepted: Final[Callable[[tuple[object, ...]], OrderAccepted]] = partial(tuple.__new__, OrderAccepted)
 
 _CONTINUOUS: Final = Phase.CONTINUOUS
-_LIMIT, _MARKET = OrderType.LIMIT, OrderType.MARKET
+_LIMIT: Final = OrderType.LIMIT
+_MARKET: Final = OrderType.MARKET
 _MAX_VALUE: Final = MAX_ORDER_VALUE_MICROS * MICROS_PER_SHARE
 
 
@@ -254,10 +255,12 @@ def _accept(
     venue.client_order_ids.remember(command, order_id)
     account.count_order(command.at_ns)
     market.sequence += 1
-    accepted = _accepted((order_id, *command[1:7], quantity, command[8], command[9], None, None))
+    _, owner, name, symbol, side, order_type, time_in_force, _, limit_micros, special = command
+    terms = (symbol, side, order_type, time_in_force, quantity, limit_micros, special)
+    accepted = _accepted((order_id, owner, name, *terms, None, None))
     venue.events.append(accepted)
     order = account.orders[order_id] = Order(accepted, account, market, price_micros)
-    if command.special is not None:
+    if special is not None:
         _open_legs(venue, command, order)
     lifecycle.cover(venue, order)
     if order.grouped and order.sibling is not None:

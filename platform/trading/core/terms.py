@@ -26,7 +26,9 @@ from trading.core.orders import (
     TimeInForce,
 )
 
-_MARKET, _LIMIT, _DAY, _GTC = OrderType.MARKET, OrderType.LIMIT, TimeInForce.DAY, TimeInForce.GTC
+_MARKET: Final = OrderType.MARKET
+_LIMIT: Final = OrderType.LIMIT
+_DAY: Final = TimeInForce.DAY
 _PLAIN_TYPES: Final = (_MARKET, _LIMIT)
 _STOPPED: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 

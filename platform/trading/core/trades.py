@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final, TypeAlias
 
 from trading.core import lifecycle
 from trading.core.errors import InvariantError
@@ -23,12 +24,11 @@ from trading.core.orders import (
 )
 from trading.core.venue import Account, Order, Stage, Venue
 
-_traded: Callable[
-    [tuple[TradeId, Symbol, int, int, Side, OrderId, AccountId, int, OrderId, AccountId, int, bool]], Traded
-]  # a NamedTuple's own constructor takes twice as long
-_traded = partial(tuple.__new__, Traded)
+# A NamedTuple's own constructor takes twice as long.
+_Trade: TypeAlias = tuple[TradeId, Symbol, int, int, Side, OrderId, AccountId, int, OrderId, AccountId, int, bool]
+_traded: Final[Callable[[_Trade], Traded]] = partial(tuple.__new__, Traded)
 
-_CENT = MICROS_PER_DOLLAR // 100
+_CENT: Final = MICROS_PER_DOLLAR // 100
 
 
 def trade(venue: Venue, taker: Order, maker: Order, price_micros: int, quantity: int, *, auction: bool = False) -> None:
@@ -42,9 +42,18 @@ def trade(venue: Venue, taker: Order, maker: Order, price_micros: int, quantity:
     venue.events.append(
         _traded(
             (
-                *(trade_id, symbol, price_micros, quantity, taker_side),
-                *(maker.order_id, maker_account.account_id, maker_leaves),
-                *(taker.order_id, taker_account.account_id, taker_leaves, auction),
+                trade_id,
+                symbol,
+                price_micros,
+                quantity,
+                taker_side,
+                maker.order_id,
+                maker_account.account_id,
+                maker_leaves,
+                taker.order_id,
+                taker_account.account_id,
+                taker_leaves,
+                auction,
             )
         )
     )
@@ -74,7 +83,8 @@ def _settle(
     buyer_id, seller_id = buyer.account.account_id, seller.account.account_id
     buyer_cash, seller_cash = buyer.account.cash, seller.account.cash
     bought, sold = buyer.holding, seller.holding
-    value, fraction = divmod(quantity * price_micros, MICROS_PER_SHARE)
+    exact = quantity * price_micros
+    value = exact // MICROS_PER_SHARE
     if sold is not bought:  # else an auction let an account trade with itself: its position stays as it was
         sold.sold(quantity, value)
         bought.bought(quantity, value)
@@ -89,7 +99,7 @@ def _settle(
     fee = 0
     if venue.charges:
         fee = _charge(venue, buyer, seller, value, quantity, taker)
-    elif not fraction and price_micros == buyer.reserve_micros:
+    elif value * MICROS_PER_SHARE == exact and price_micros == buyer.reserve_micros:
         return  # exactly what was reserved for it
     leaves, reserve_micros, ppb = buyer.leaves, buyer.reserve_micros, venue.reserve_ppb
     over = need(leaves + quantity, reserve_micros, ppb) - value - fee - need(leaves, reserve_micros, ppb)

@@ -172,7 +172,7 @@ class Order:
 
     def __init__(self, accepted: OrderAccepted, account: Account, market: Market, price_micros: int) -> None:
         self.accepted = accepted
-        self.order_id, _, _, symbol, self.side, _, time_in_force, self.leaves, limit_micros, *_ = accepted
+        self.order_id, _, _, symbol, self.side, _, time_in_force, self.leaves, limit_micros, _, _, _ = accepted
         self.account = account
         self.market = market
         self.holding = account.holding(symbol)

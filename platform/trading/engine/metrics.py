@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from trading.compiled import kind
+from trading.core import exchange
 from trading.infra.telemetry import LATENCY_BUCKETS_S
 
 
@@ -31,6 +33,9 @@ class EngineMetrics:
         )
         self.waiting_urgent, self.waiting_ordinary = waiting.labels("urgent"), waiting.labels("ordinary")
         self.active = Gauge("engine_active", "1 while this engine leads.", registry=registry)
+        Gauge("engine_core_compiled", "1 when the core is compiled, 0 when it is interpreted.", registry=registry).set(
+            kind(exchange) == "compiled"
+        )
         self.epoch = Gauge("engine_epoch", "Epoch this engine last led in.", registry=registry)
         self.sequence = Gauge("engine_sequence", "Last journal record applied.", registry=registry)
         self.lag_records = Gauge(
