@@ -19,6 +19,9 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
+from schemathesis.core.errors import InvalidSchema
+from schemathesis.core.result import Err, Ok
+from schemathesis.schemas import APIOperation
 
 DELIBERATE: Final = frozenset({503, 504})
 _AT_ONCE: Final = 4
@@ -66,7 +69,7 @@ def fuzz_requests(
 ) -> Findings:
     """Sends ``cases`` different requests as each of ``callers`` (name: headers), and the refused ones once more.
 
-    ``books`` gives the state hash of the exchange, ``symbol`` is one that is listed there; ``number`` seeds the generator.
+    ``books`` gives the state hash of the exchange, ``symbol`` is one listed there; ``number`` seeds the generator.
     """
     findings, generate = Findings(), _generator(base_url, symbol)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
@@ -105,9 +108,12 @@ def _refuse_again(
 
 def _generator(base_url: str, symbol: str) -> Callable[[int, int], list[Asked]]:
     schema = schemathesis.openapi.from_url(f"{base_url}/openapi.json")
-    operations = [found.ok() for found in schema.get_all_operations()]
     every = st.one_of(
-        [operation.as_strategy(generation_mode=mode) for operation in operations for mode in GenerationMode]
+        [
+            _operation(found).as_strategy(generation_mode=mode)
+            for found in schema.get_all_operations()
+            for mode in GenerationMode
+        ]
     )
 
     def generate(count: int, number: int) -> list[Asked]:
@@ -122,7 +128,7 @@ def _generator(base_url: str, symbol: str) -> Callable[[int, int], list[Asked]]:
             suppress_health_check=list(HealthCheck),
         )
         @given(case=every)
-        def collect(case: Case) -> None:
+        def collect(case: Case[Any]) -> None:
             arguments = case.as_transport_kwargs(base_url=base_url)
             body = arguments.get("json")
             if isinstance(body, dict) and "symbol" in body and len(asked) % 2:
@@ -133,6 +139,12 @@ def _generator(base_url: str, symbol: str) -> Callable[[int, int], list[Asked]]:
         return asked
 
     return generate
+
+
+def _operation(found: Ok[APIOperation[Any, Any, Any, Any]] | Err[InvalidSchema]) -> APIOperation[Any, Any, Any, Any]:
+    if isinstance(found, Err):
+        raise found.err()
+    return found.ok()
 
 
 _thread = local()
