@@ -216,6 +216,8 @@ def first_view(record: JournalRecord) -> OrderView | None:
 
 # -- public representation -------------------------------------------------------------------------
 
+# Where assets and positions say they are listed. The clients' enum is closed, so a market of our own would break them.
+EXCHANGE: Final = "NASDAQ"
 _UUID_PREFIX: Final = 0x8000_8000_0000_0000_0000  # version 8 (RFC 9562 section 5.8), variant 10
 
 
