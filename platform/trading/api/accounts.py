@@ -13,7 +13,7 @@ from trading.api.context import Caller, ContextOf
 from trading.core.events import CASH
 from trading.core.orders import MICROS_PER_SHARE, AccountId
 from trading.infra.database import Pool
-from trading.wire.orders import asset_uuid, decimal_text, shares_text
+from trading.wire.orders import EXCHANGE, asset_uuid, decimal_text, shares_text
 
 router = APIRouter(prefix="/v2")
 
@@ -136,7 +136,7 @@ def _position(holding: Holding) -> dict[str, Any]:
     return {
         "asset_id": str(asset_uuid(holding.symbol)),
         "symbol": holding.symbol,
-        "exchange": "ELSON",
+        "exchange": EXCHANGE,
         "asset_class": "us_equity",
         "asset_marginable": False,
         "side": "long" if holding.total > 0 else "short",
