@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     TIMESTAMP,
     BigInteger,
@@ -17,6 +18,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
+    func,
 )
 
 metadata = MetaData(
@@ -217,4 +220,16 @@ api_keys = Table(
     Column("key_id", Text, primary_key=True),
     Column("account_id", BigInteger, nullable=False),
     Column("secret_hash", LargeBinary, nullable=False),  # keyed hash; the secret itself is stored nowhere
+)
+
+watchlists = Table(
+    "watchlists",
+    metadata,
+    Column("watchlist_id", Uuid, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("symbols", ARRAY(Text), nullable=False),  # in the client's order
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("account_id", "name"),
 )
