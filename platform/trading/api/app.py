@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
 
-from trading.api import accounts, errors, health, orders
+from trading.api import accounts, assets, calendar, clock, errors, health, orders, watchlists
 from trading.api.context import Context
 from trading.api.engine_client import EngineClient
 from trading.api.limits import LimitBody
@@ -35,8 +35,8 @@ def create_app(settings: Settings) -> FastAPI:
         await database.close()
 
     app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan)
-    for router in (orders.router, accounts.router, health.router):
-        app.include_router(router)
+    for topic in (orders, accounts, assets, clock, calendar, watchlists, health):
+        app.include_router(topic.router)
 
     @app.get("/metrics", include_in_schema=False)
     async def scrape() -> Response:
