@@ -1,9 +1,8 @@
-"""/v2/account, /v2/positions, /v2/clock: what an account holds and may still do, and whether the market is open."""
+"""/v2/account, /v2/positions: what an account holds and may still do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
@@ -31,8 +30,6 @@ LEFT JOIN kill_switches own ON own.account_id = a.account_id
 LEFT JOIN kill_switches everybody ON everybody.account_id = 0
 WHERE a.account_id = $1
 """
-
-_ANY_OPEN: Final = "SELECT EXISTS (SELECT 1 FROM markets WHERE phase = 'continuous') AS is_open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +145,3 @@ def _position(holding: Holding) -> dict[str, Any]:
         "current_price": decimal_text(holding.mark_micros),
         "unrealized_pl": decimal_text(value - cost),
     }
-
-
-@router.get("/clock")
-async def get_clock(shared: ContextOf) -> Response:
-    """Open while any market trades continuously; days begin when somebody says so, here at midnight UTC."""
-    ((is_open,),) = await shared.database.fetch(_ANY_OPEN)
-    now = datetime.now(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return answer(
-        {
-            "timestamp": now.isoformat(),
-            "is_open": is_open,
-            "next_open": midnight.isoformat(),
-            "next_close": midnight.isoformat(),
-        }
-    )
