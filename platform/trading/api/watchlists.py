@@ -189,9 +189,7 @@ async def remove_symbol(symbol: str, one: OneById, account_id: Caller, shared: C
 # -- what they do ----------------------------------------------------------------------------------
 
 
-async def _change(
-    one: asyncpg.Record, change: ChangedWatchlist, account_id: AccountId, shared: Context
-) -> Response:
+async def _change(one: asyncpg.Record, change: ChangedWatchlist, account_id: AccountId, shared: Context) -> Response:
     if change.name is None and change.symbols is None:
         raise ApiError(422, "one of name and symbols is needed", code=WRONG_PARAMETER)
     await assets_of(change.symbols or [], shared.database)
