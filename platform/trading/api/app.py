@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
 
-from trading.api import accounts, assets, calendar, clock, errors, health, orders, watchlists
+from trading.api import accounts, assets, clock, errors, health, market_calendar, orders, watchlists
 from trading.api.context import Context
 from trading.api.engine_client import EngineClient
 from trading.api.limits import LimitBody
@@ -35,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
         await database.close()
 
     app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan)
-    for topic in (orders, accounts, assets, clock, calendar, watchlists, health):
+    for topic in (orders, accounts, assets, clock, market_calendar, watchlists, health):
         app.include_router(topic.router)
 
     @app.get("/metrics", include_in_schema=False)
