@@ -17,17 +17,21 @@ from tests.client import Client
 
 SYMBOLS = ("AAA", "BBB", "FED", "SHO")
 MARGIN = 6  # the index of the margin account, which owns no shares
+ALPACA = "ALP"  # the symbol only Alpaca's clients trade, in three accounts of their own
+ALPACA_ACCOUNTS = (7, 8, 9)
 
 
 def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
-    """Prices may be far from their references; of SHO fractions are traded, and it can be sold short."""
+    """Prices may be far from their references; of SHO and ALP fractions are traded, and they can be sold short."""
     free = Instrument("", 10_000, 100_000_000, collar_ppm=1_000_000, band_ppm=0)
     instruments = [replace(free, symbol=symbol) for symbol in SYMBOLS]
     instruments[-1] = replace(instruments[-1], shortable=True, fractionable=True)
+    instruments.append(replace(instruments[-1], symbol=ALPACA))
     accounts = generate_accounts(6, cash_micros=10**13, shares=dict.fromkeys(SYMBOLS, 100_000), name="trader")
     (margin,) = generate_accounts(1, cash_micros=10**9, shares={}, name="margin", first_id=7)
+    clients = generate_accounts(3, cash_micros=10**11, shares={ALPACA: 1000}, name="alpaca", first_id=8)
     return platform_topology(
-        instruments=instruments, accounts=(*accounts, replace(margin, multiplier=2)), proxied=proxied
+        instruments=instruments, accounts=(*accounts, replace(margin, multiplier=2), *clients), proxied=proxied
     )
 
 

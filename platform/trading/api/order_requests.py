@@ -1,7 +1,8 @@
 """What clients may ask of /v2/orders, and the commands it becomes.
 
 One field is not Alpaca's: ``post_only: true`` on a limit order refuses it rather than let it take liquidity, as the
-venues that have it call it.
+venues that have it call it. ``position_intent`` must fit the side and says nothing else: what an order may do to a
+position, the account's kind decides.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from trading.api.errors import ApiError
+from trading.api.errors import WRONG_PARAMETER, ApiError
 from trading.core.commands import PlaceOrder, ReplaceOrder
 from trading.core.orders import (
     MAX_CLIENT_ORDER_ID_LENGTH,
@@ -51,6 +52,8 @@ _MOST: Final = 10**12
 _PlainDecimal = Annotated[Decimal, BeforeValidator(_plain), Field(gt=0, le=_MOST, max_digits=18, decimal_places=9)]
 _ClientOrderId = Annotated[str, Field(min_length=1, max_length=MAX_CLIENT_ORDER_ID_LENGTH, pattern=CLIENT_ORDER_ID)]
 
+_Intent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -82,13 +85,16 @@ class OrderRequest(_Body):
     order_class: OrderClass | Literal[""] | None = None
     take_profit: TakeProfit | None = None
     stop_loss: StopLoss | None = None
+    position_intent: _Intent | None = None
     post_only: bool = False
     extended_hours: Literal[False] = False
 
     def command(self, account_id: AccountId) -> PlaceOrder:
         """Raises ApiError for what no command can say; what no order may say, the exchange refuses."""
         if (self.qty is None) == (self.notional is None):
-            raise ApiError(422, "an order has either qty or notional")
+            raise ApiError(422, "an order has either qty or notional", code=WRONG_PARAMETER)
+        if self.position_intent is not None and not self.position_intent.startswith(self.side):
+            raise ApiError(422, f"to {self.side} is no {self.position_intent}", code=WRONG_PARAMETER)
         limit_price = self.limit_price
         if self.order_class is OrderClass.OCO and limit_price is None and self.take_profit:
             limit_price = self.take_profit.limit_price
@@ -163,7 +169,7 @@ def _whole(value: Decimal | None, units: int, complaint: str) -> int | None:
         return None
     scaled = value * units
     if scaled != scaled.to_integral_value():
-        raise ApiError(422, complaint)
+        raise ApiError(422, complaint, code=WRONG_PARAMETER)
     return int(scaled)
 
 
