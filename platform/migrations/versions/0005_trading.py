@@ -6,6 +6,16 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
+_NO_TRADE = "(credit_account_id <> debit_account_id AND debit_bucket = 'available')"
+_PAID = f"debit_account_id > 0 AND (credit_account_id <= 0 OR {_NO_TRADE})"
+_GOT = f"credit_account_id > 0 AND (debit_account_id <= 0 OR {_NO_TRADE})"
+
+# Every account there is was opened by a record of the journal.
+_OPENED = """
+UPDATE accounts SET opened_at_ns = journal.at_ns FROM journal
+WHERE journal.symbol IS NULL AND command->1->>0 = 'OpenAccount' AND (command->1->>2)::bigint = accounts.account_id
+"""
+
 
 def upgrade() -> None:
     now = sa.TIMESTAMP(timezone=True)
@@ -20,7 +30,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("watchlist_id", name=op.f("pk_watchlists")),
         sa.UniqueConstraint("account_id", "name", name=op.f("uq_watchlists_account_id")),
     )
+    op.add_column("accounts", sa.Column("opened_at_ns", sa.BigInteger(), nullable=True))
+    op.execute(_OPENED)
+    op.alter_column("accounts", "opened_at_ns", existing_type=sa.BigInteger(), nullable=False)
+    op.create_table(
+        "account_configurations",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("suspended", sa.Boolean(), nullable=False),
+        sa.Column("fractional_trading", sa.Boolean(), nullable=False),
+        sa.Column("granted_multiplier", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_account_configurations")),
+    )
+    op.drop_index("ix_fills_account_id", table_name="fills")
+    op.create_index("ix_fills_account_id", "fills", ["account_id", "sequence"])
+    op.create_index("ix_ledger_debit", "ledger", ["debit_account_id", "sequence"], postgresql_where=sa.text(_PAID))
+    op.create_index("ix_ledger_credit", "ledger", ["credit_account_id", "sequence"], postgresql_where=sa.text(_GOT))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_ledger_credit", table_name="ledger")
+    op.drop_index("ix_ledger_debit", table_name="ledger")
+    op.drop_index("ix_fills_account_id", table_name="fills")
+    op.create_index("ix_fills_account_id", "fills", ["account_id", "symbol"])
+    op.drop_table("account_configurations")
+    op.drop_column("accounts", "opened_at_ns")
     op.drop_table("watchlists")
