@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -14,6 +15,7 @@ from trading.feed.session import Session
 from trading.feed.source import JournalSource
 from trading.infra.database import DatabaseError
 from trading.infra.telemetry import log
+from trading.wire.journal import JournalRecord
 
 HEARTBEAT_S: Final = 1.0
 CUT_OFF_S: Final = 5.0
@@ -23,6 +25,7 @@ _RETRY_S: Final = 0.1
 class Hub:
     def __init__(self, source: JournalSource) -> None:
         self._source = source
+        self.followers: list[Callable[[JournalRecord], None]] = []  # handed every record applied; return at once
         self.view: MarketView | None = None
         self.sessions: set[Session] = set()
         self.registry = CollectorRegistry()
@@ -49,6 +52,8 @@ class Hub:
                     if session.listening and session.account_id is not None
                 )
                 self._send(view.apply(record, listening))
+                for follow in self.followers:
+                    follow(record)
                 self._records.inc()
                 self._sequence.set(record.sequence)
                 self._lag.set((time.time_ns() - record.at_ns) / 1e9)

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     queue_capacity: int = Field(default=20_000, ge=1)
     records_per_state_hash: int = Field(default=1_000, ge=1)
     records_per_snapshot: int = Field(default=20_000, ge=1)
+    quotes_kept_h: int = Field(default=24, ge=1)
 
     @cached_property
     def engines(self) -> tuple[str, ...]:
