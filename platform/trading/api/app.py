@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Response
 
 from trading.api import accounts, assets, clock, errors, health, market_calendar, orders, watchlists
-from trading.api.context import Context
+from trading.api.access import TABLE, Table, require_rows
+from trading.api.context import Context, admit
 from trading.api.engine_client import EngineClient
 from trading.api.limits import LimitBody
 from trading.api.metrics import ApiMetrics, MeasureRequests
+from trading.api.openapi import describe_access
 from trading.api.order_entry import PlaceDirectly
 from trading.infra import redis
 from trading.infra.database import Pool
@@ -20,7 +22,8 @@ from trading.infra.settings import Settings
 from trading.infra.telemetry import metrics_response
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
+    """Raises AccessError when a route has no row in ``table``."""
     metrics = ApiMetrics()
 
     @asynccontextmanager
@@ -29,12 +32,12 @@ def create_app(settings: Settings) -> FastAPI:
         client = redis.connect(settings.redis_url.get_secret_value())
         async with EngineClient(settings.engines, capacity=settings.queue_capacity) as engine:
             keys = KeyRing(database, settings.key_pepper.get_secret_value())
-            app.state.context = Context(settings, engine, database, client, keys, metrics)
+            app.state.context = Context(settings, engine, database, client, keys, metrics, table)
             yield
         await client.aclose()
         await database.close()
 
-    app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan)
+    app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan, dependencies=[Depends(admit)])
     for topic in (orders, accounts, assets, clock, market_calendar, watchlists, health):
         app.include_router(topic.router)
 
@@ -42,6 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def scrape() -> Response:
         return metrics_response(metrics.registry)
 
+    require_rows(app, table)
+    describe_access(app, table)
     errors.install(app)
     app.add_middleware(LimitBody)
     app.add_middleware(PlaceDirectly)

@@ -30,6 +30,7 @@ from trading.core.orders import (
     Symbol,
 )
 from trading.infra.database import connect, within
+from trading.infra.identity import Role
 from trading.infra.keys import secret_hash
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log, start_logging
@@ -43,8 +44,9 @@ _RETRY_S: Final = 0.05
 # Below a dollar prices move by a hundredth of a cent (Regulation NMS, rule 612).
 _FINEST_TICK_MICROS: Final = 100
 _STORE_KEY: Final = """
-INSERT INTO api_keys (key_id, account_id, secret_hash) VALUES ($1, $2, $3)
-ON CONFLICT (key_id) DO UPDATE SET account_id = excluded.account_id, secret_hash = excluded.secret_hash
+INSERT INTO api_keys (key_id, account_id, secret_hash, role, name) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (key_id) DO UPDATE SET account_id = excluded.account_id, secret_hash = excluded.secret_hash,
+    role = excluded.role, name = excluded.name
 """
 
 
@@ -80,6 +82,7 @@ class SeedAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cash_micros: int
     shares: dict[str, int]  # whole ones
     multiplier: int = 1
+    role: Role = Role.TRADER
 
 
 class SeedFees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,7 +173,7 @@ async def _post(http: aiohttp.ClientSession, engine: str, body: bytes) -> list[A
 
 async def _store_keys(settings: Settings, seed: Seed) -> None:
     pepper = settings.key_pepper.get_secret_value()
-    rows = [(account.key_id, account.account_id, secret_hash(pepper, account.secret_key)) for account in seed.accounts]
+    rows = [(a.key_id, a.account_id, secret_hash(pepper, a.secret_key), a.role, a.name) for a in seed.accounts]
     connection = await connect(settings.postgres_dsn.get_secret_value(), "seeding")
     try:
         await within(connection, connection.executemany(_STORE_KEY, rows), _DEADLINE_S)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
 
 metadata = MetaData(
@@ -31,6 +33,8 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+_OFFICERS_HAVE_NO_ACCOUNT = "(account_id IS NULL) = (role IN ('risk_officer', 'operator'))"
 
 # Two single-row tables: batches lock the epoch, renewals write the lease, so neither waits for the other.
 leader_epoch = Table(
@@ -59,6 +63,12 @@ journal = Table(
     Column("symbol_sequence", BigInteger),
     Column("command", JSON, nullable=False),
     Column("events", JSON, nullable=False),
+    # Finds a payment by its reference, the last field of its command; no order is in it.
+    Index(
+        "ix_journal_reference",
+        text("(command->1->>-1)"),
+        postgresql_where=text("symbol IS NULL AND command->1->>0 IN ('Deposit', 'Withdraw', 'Transfer')"),
+    ),
 )
 Index("ix_journal_symbol_symbol_sequence", journal.c.symbol, journal.c.symbol_sequence, unique=True)
 
@@ -136,7 +146,7 @@ fills = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("at_ns", BigInteger, nullable=False),
 )
-Index("ix_fills_account_id", fills.c.account_id, fills.c.symbol)
+Index("ix_fills_account_id", fills.c.account_id, fills.c.sequence)
 Index("ix_fills_symbol", fills.c.symbol, fills.c.trade_id)
 
 # One row a posting: the amount leaves the debit side and arrives at the credit side. Account 0 is the outside, -1 gets
@@ -152,6 +162,21 @@ ledger = Table(
     Column("credit_bucket", Text, nullable=False),
     Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (micro-shares)
     Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
+)
+# What an account paid and got beside its trades: deposits, withdrawals, journals, and fees where there are any. The
+# postings of an order without a fee are in neither.
+_NO_TRADE = "(credit_account_id <> debit_account_id AND debit_bucket = 'available')"
+Index(
+    "ix_ledger_debit",
+    ledger.c.debit_account_id,
+    ledger.c.sequence,
+    postgresql_where=text(f"debit_account_id > 0 AND (credit_account_id <= 0 OR {_NO_TRADE})"),
+)
+Index(
+    "ix_ledger_credit",
+    ledger.c.credit_account_id,
+    ledger.c.sequence,
+    postgresql_where=text(f"credit_account_id > 0 AND (debit_account_id <= 0 OR {_NO_TRADE})"),
 )
 
 # A margin account may have less than nothing available: it owes cash, or has sold shares short.
@@ -205,6 +230,18 @@ accounts = Table(
     Column("open_orders_limit", BigInteger),
     Column("orders_per_s_limit", BigInteger),
     Column("position_limit", BigInteger),
+    Column("opened_at_ns", BigInteger, nullable=False),
+)
+
+# What the owner of an account chose for it; without a row all is as the account was given. ``suspended``: the owner is
+# who blocked it. ``granted_multiplier``: what it had before the owner made it a cash account.
+account_configurations = Table(
+    "account_configurations",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("fractional_trading", Boolean, nullable=False),
+    Column("granted_multiplier", Integer, nullable=False),
 )
 
 # Account 0: everybody.
@@ -215,25 +252,54 @@ kill_switches = Table(
     Column("engaged", Boolean, nullable=False),
 )
 
+# Officers' keys have no account. A revoked key stays, for those who read what it did.
 api_keys = Table(
     "api_keys",
     metadata,
     Column("key_id", Text, primary_key=True),
-    Column("account_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger),
     Column("secret_hash", LargeBinary, nullable=False),  # keyed hash; the secret itself is stored nowhere
+    Column("role", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Column("revoked_at", TIMESTAMP(timezone=True)),
+    CheckConstraint(_OFFICERS_HAVE_NO_ACCOUNT, name="account"),
+)
+Index("ix_api_keys_account_id", api_keys.c.account_id)
+
+# Who logs in with a password. A session counts only while it carries the same generation: changing that ends them all,
+# also those that Redis would bring back.
+people = Table(
+    "people",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("account_id", BigInteger),
+    Column("password_hash", Text, nullable=False),  # argon2id, with its salt and parameters
+    Column("generation", Text, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint(_OFFICERS_HAVE_NO_ACCOUNT, name="account"),
 )
 
-watchlists = Table(
-    "watchlists",
+# Every administrative call, written before it is executed and completed after. A trigger refuses everything else.
+audit_log = Table(
+    "audit_log",
     metadata,
-    Column("watchlist_id", Uuid, primary_key=True),
-    Column("account_id", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("symbols", ARRAY(Text), nullable=False),  # in the client's order
-    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
-    Column("updated_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
-    UniqueConstraint("account_id", "name"),
+    Column("audit_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("begun_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Column("who", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),  # method and route, as in PUT /admin/v1/kill_switch
+    Column("target", Text, nullable=False),  # the path that was asked for
+    Column("client", Text, nullable=False),  # its address
+    Column("request_id", Text, nullable=False),
+    Column("outcome", Text, nullable=False, server_default="begun"),  # begun | done | refused | failed | unknown
+    Column("status", Integer),  # of the answer
+    Column("completed_at", TIMESTAMP(timezone=True)),
+    Column("before", JSON),
+    Column("after", JSON),
 )
+Index("ix_audit_log_who", audit_log.c.who, audit_log.c.audit_id)
 
 # Market data made from the journal by the feed's recorder, to be made again from it whenever it is lost. A quote is
 # there for every record that changed the best bid or offer; time does not go back from one symbol_sequence to the next.
@@ -273,4 +339,16 @@ market_data_progress = Table(
     Column("id", SmallInteger, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("last_trade_id", BigInteger, nullable=False),
+)
+
+watchlists = Table(
+    "watchlists",
+    metadata,
+    Column("watchlist_id", Uuid, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("symbols", ARRAY(Text), nullable=False),  # in the client's order
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("account_id", "name"),
 )
