@@ -164,19 +164,21 @@ ledger = Table(
     Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
 )
 # What an account paid and got beside its trades: deposits, withdrawals, journals, and fees where there are any. The
-# postings of an order without a fee are in neither.
+# postings of an order without a fee are in neither. A query finds the index only where it repeats the condition.
 _NO_TRADE = "(credit_account_id <> debit_account_id AND debit_bucket = 'available')"
+PAID = f"debit_account_id > 0 AND (credit_account_id <= 0 OR {_NO_TRADE})"
+GOT = f"credit_account_id > 0 AND (debit_account_id <= 0 OR {_NO_TRADE})"
 Index(
     "ix_ledger_debit",
     ledger.c.debit_account_id,
     ledger.c.sequence,
-    postgresql_where=text(f"debit_account_id > 0 AND (credit_account_id <= 0 OR {_NO_TRADE})"),
+    postgresql_where=text(PAID),
 )
 Index(
     "ix_ledger_credit",
     ledger.c.credit_account_id,
     ledger.c.sequence,
-    postgresql_where=text(f"credit_account_id > 0 AND (debit_account_id <= 0 OR {_NO_TRADE})"),
+    postgresql_where=text(GOT),
 )
 
 # A margin account may have less than nothing available: it owes cash, or has sold shares short.
