@@ -11,13 +11,15 @@ from trading.api import accounts, assets, clock, errors, health, market_calendar
 from trading.api.access import TABLE, Table, require_rows
 from trading.api.context import Context, admit
 from trading.api.engine_client import EngineClient
+from trading.api.front import stand_in_front
 from trading.api.limits import LimitBody
-from trading.api.metrics import ApiMetrics, MeasureRequests
+from trading.api.metrics import ApiMetrics
 from trading.api.openapi import describe_access
 from trading.api.order_entry import PlaceDirectly
 from trading.infra import redis
 from trading.infra.database import Pool
 from trading.infra.keys import KeyRing
+from trading.infra.rate_limits import Limiter
 from trading.infra.settings import Settings
 from trading.infra.telemetry import metrics_response
 
@@ -25,15 +27,17 @@ from trading.infra.telemetry import metrics_response
 def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
     """Raises AccessError when a route has no row in ``table``."""
     metrics = ApiMetrics()
+    client = redis.connect(settings.redis_url.get_secret_value())
+    limiter = Limiter(client, settings.rate_limits, patience_s=settings.rate_limit_patience_ms / 1000)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Pool(settings.postgres_dsn.get_secret_value(), settings.node)
-        client = redis.connect(settings.redis_url.get_secret_value())
         async with EngineClient(settings.engines, capacity=settings.queue_capacity) as engine:
             keys = KeyRing(database, settings.key_pepper.get_secret_value())
-            app.state.context = Context(settings, engine, database, client, keys, metrics, table)
+            app.state.context = Context(settings, engine, database, client, keys, metrics, table, limiter)
             yield
+        await limiter.close()
         await client.aclose()
         await database.close()
 
@@ -50,5 +54,5 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
     errors.install(app)
     app.add_middleware(LimitBody)
     app.add_middleware(PlaceDirectly)
-    app.add_middleware(MeasureRequests, metrics=metrics)
+    stand_in_front(app, settings, limiter=limiter, metrics=metrics)
     return app

@@ -8,6 +8,7 @@ from typing import Annotated, Final, cast
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 
+from trading.api import front
 from trading.api.access import Right, Table
 from trading.api.engine_client import EngineClient
 from trading.api.errors import ApiError
@@ -16,6 +17,7 @@ from trading.core.orders import AccountId
 from trading.infra.database import Pool
 from trading.infra.identity import Identity
 from trading.infra.keys import KeyRing
+from trading.infra.rate_limits import Limiter
 from trading.infra.settings import Settings
 
 KEY_ID_HEADER: Final = "APCA-API-KEY-ID"
@@ -31,10 +33,12 @@ class Context:
     keys: KeyRing
     metrics: ApiMetrics
     table: Table
+    limiter: Limiter
 
     @property
     def deadline_s(self) -> float:
-        return self.settings.request_deadline_ms / 1000
+        """How long the request at hand may take: its client's word, or the default."""
+        return front.timeout_s.get() or self.settings.request_deadline_ms / 1000
 
 
 async def context(request: Request) -> Context:  # async, or it would be sent through the thread pool
@@ -52,6 +56,7 @@ async def admit(request: Request, shared: ContextOf) -> Identity | None:
     identity = await _identify(request, shared)
     if identity is None:
         raise ApiError(401, "request is not authorized")
+    request.scope["identity"] = identity
     if rights[identity.role] is Right.NONE:
         raise ApiError(403, f"{identity.role} may not do this")
     return identity

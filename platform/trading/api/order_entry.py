@@ -61,6 +61,7 @@ async def _place(scope: Scope, message: Message) -> Response | None:
         identity = await shared.keys.identify(key_id, secret) if key_id else None
         if identity is None or identity.account_id is None or not may(shared.table, "POST", _PATH, identity.role):
             return None
+        scope["identity"] = identity
         return await place_order(order, identity.account_id, shared)
     except errors.ANSWERED as error:
         return errors.answer_to(error)
