@@ -32,9 +32,10 @@ class _Entry:
 
 
 class KeyRing:
-    """Looks keys up in the database, remembering each answer for REFRESH_S seconds."""
+    """Looks keys up in the database, remembering each answer for ``refresh_s`` seconds."""
 
-    def __init__(self, pool: Pool, pepper: str) -> None:
+    def __init__(self, pool: Pool, pepper: str, *, refresh_s: float = REFRESH_S) -> None:
+        self._refresh_s = refresh_s
         self._pool = pool
         self._pepper = pepper
         self._entries: dict[str, _Entry] = {}
@@ -53,7 +54,7 @@ class KeyRing:
             return None
         now_s = time.monotonic()
         entry = self._entries.get(key_id)
-        if entry is None or now_s - entry.read_at_s > REFRESH_S:
+        if entry is None or now_s - entry.read_at_s > self._refresh_s:
             entry = await self._read_once(key_id, now_s)
         matches = hmac.compare_digest(entry.secret_hash, secret_hash(self._pepper, secret))
         return entry.identity if matches else None
