@@ -66,7 +66,7 @@ journal = Table(
     # Finds a payment by its reference, the last field of its command; no order is in it.
     Index(
         "ix_journal_reference",
-        text("(command->1->>-1)"),
+        text("((command -> 1) ->> '-1'::integer)"),
         postgresql_where=text("symbol IS NULL AND command->1->>0 IN ('Deposit', 'Withdraw', 'Transfer')"),
     ),
 )
