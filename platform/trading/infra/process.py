@@ -42,14 +42,19 @@ def run(
     app: FastAPI,
     work: Callable[[], Coroutine[Any, Any, None]] | None = None,
     stop: Callable[[], Awaitable[None]] = _nothing,
+    *,
+    sockets: type[asyncio.Protocol] | None = None,
 ) -> None:
-    """Serves ``app`` until SIGTERM or SIGINT. ``work`` runs beside it; if it fails the process ends at once, code 1."""
+    """Serves ``app`` until SIGTERM or SIGINT. ``work`` runs beside it; if it fails the process ends at once, code 1.
+
+    ``sockets`` is the protocol of WebSocket connections, None for uvicorn's own.
+    """
     log("started", settings=masked(settings.model_dump()))
     # What is loaded by now stays: looking through it for garbage again and again would stop orders for milliseconds.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
-    uvloop.run(_run(settings, app, work, stop))
+    uvloop.run(_run(settings, app, work, stop, sockets))
     log("ended")
 
 
@@ -80,6 +85,7 @@ async def _run(
     app: FastAPI,
     work: Callable[[], Coroutine[Any, Any, None]] | None,
     stop: Callable[[], Awaitable[None]],
+    sockets: type[asyncio.Protocol] | None,
 ) -> None:
     server = _Server(
         uvicorn.Config(
@@ -94,7 +100,9 @@ async def _run(
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=DRAIN_S,
             timeout_keep_alive=KEEP_ALIVE_S,
+            ws=sockets or "auto",
             ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,  # it would have to be done for every client anew
             backlog=4096,
         ),
         app,
