@@ -19,15 +19,11 @@ _SHARE: Final = {
     LimitClass.CANCELS: 2.0,
 }
 _BODY: Final = b'{"code":50310000,"message":"not executed: too many requests are under way"}'
-_REFUSAL: Final = {
-    "type": "http.response.start",
-    "status": 503,
-    "headers": [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(_BODY)),
-        (b"retry-after", b"1"),
-    ],
-}
+_HEADERS: Final = [
+    (b"content-type", b"application/json"),
+    (b"content-length", b"%d" % len(_BODY)),
+    (b"retry-after", b"1"),
+]
 
 
 class Admit:
@@ -46,7 +42,7 @@ class Admit:
             return
         if self._under_way[limit_class] >= self._at_once[limit_class]:
             self._metrics.shed.labels(limit_class).inc()
-            await send({**_REFUSAL, "headers": list(_REFUSAL["headers"])})
+            await send({"type": "http.response.start", "status": 503, "headers": _HEADERS})
             await send({"type": "http.response.body", "body": _BODY})
             return
         self._under_way[limit_class] += 1

@@ -7,19 +7,22 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, Response
 
-from trading.api import accounts, assets, clock, errors, health, market_calendar, orders, watchlists
+from trading.api import accounts, assets, clock, errors, health, login, market_calendar, market_data, orders, watchlists
 from trading.api.access import TABLE, Table, require_rows
 from trading.api.context import Context, admit
 from trading.api.engine_client import EngineClient
 from trading.api.front import stand_in_front
 from trading.api.limits import LimitBody
+from trading.api.market_data_reads import MarketData
 from trading.api.metrics import ApiMetrics
 from trading.api.openapi import describe_access
 from trading.api.order_entry import PlaceDirectly
 from trading.infra import redis
 from trading.infra.database import Pool
 from trading.infra.keys import KeyRing
+from trading.infra.passwords import Passwords
 from trading.infra.rate_limits import Limiter
+from trading.infra.sessions import Sessions
 from trading.infra.settings import Settings
 from trading.infra.telemetry import metrics_response
 
@@ -32,17 +35,28 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Pool(settings.postgres_dsn.get_secret_value(), settings.node)
+        dsn, passwords = settings.postgres_dsn.get_secret_value(), Passwords()
+        database = Pool(dsn, settings.node)
+        gate = Pool(dsn, settings.node, size=2)  # who is asking never waits behind what is asked
         async with EngineClient(settings.engines, capacity=settings.queue_capacity) as engine:
-            keys = KeyRing(database, settings.key_pepper.get_secret_value())
-            app.state.context = Context(settings, engine, database, client, keys, metrics, table, limiter)
+            keys = KeyRing(gate, settings.key_pepper.get_secret_value())
+            sessions = Sessions(client, gate, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
+            app.state.context = Context(
+                settings, engine, database, client, keys, metrics, table, limiter, sessions, passwords
+            )
+            app.state.market_data = MarketData(settings.postgres_dsn.get_secret_value(), settings.node)
+            app.state.health = health.Health(app.state.context)
             yield
+            await app.state.market_data.close()
+            await app.state.health.close()
         await limiter.close()
         await client.aclose()
+        passwords.close()
+        await gate.close()
         await database.close()
 
     app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan, dependencies=[Depends(admit)])
-    for topic in (orders, accounts, assets, clock, market_calendar, watchlists, health):
+    for topic in (login, orders, accounts, assets, clock, market_calendar, market_data, watchlists, health):
         app.include_router(topic.router)
 
     @app.get("/metrics", include_in_schema=False)
