@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from trading.api import front
 from trading.api.access import Right, Table
+from trading.api.cookies import SAFE_METHODS, require_own_page, session_token
 from trading.api.engine_client import EngineClient
 from trading.api.errors import ApiError
 from trading.api.metrics import ApiMetrics
@@ -17,7 +18,9 @@ from trading.core.orders import AccountId
 from trading.infra.database import Pool
 from trading.infra.identity import Identity
 from trading.infra.keys import KeyRing
+from trading.infra.passwords import Passwords
 from trading.infra.rate_limits import Limiter
+from trading.infra.sessions import Sessions
 from trading.infra.settings import Settings
 
 KEY_ID_HEADER: Final = "APCA-API-KEY-ID"
@@ -34,6 +37,8 @@ class Context:
     metrics: ApiMetrics
     table: Table
     limiter: Limiter
+    sessions: Sessions
+    passwords: Passwords
 
     @property
     def deadline_s(self) -> float:
@@ -63,8 +68,16 @@ async def admit(request: Request, shared: ContextOf) -> Identity | None:
 
 
 async def _identify(request: Request, shared: Context) -> Identity | None:
+    """By the key headers; without those by the session's cookie, which a foreign page may not make use of."""
     key_id = request.headers.get(KEY_ID_HEADER)
-    return await shared.keys.identify(key_id, request.headers.get(SECRET_HEADER, "")) if key_id else None
+    if key_id is not None:
+        return await shared.keys.identify(key_id, request.headers.get(SECRET_HEADER, ""))
+    token = session_token(request, shared.settings)
+    if token is None:
+        return None
+    if request.method not in SAFE_METHODS:
+        require_own_page(request)
+    return await shared.sessions.identify(token)
 
 
 async def who(identity: Annotated[Identity | None, Depends(admit)]) -> Identity:

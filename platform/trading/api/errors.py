@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from trading.api.engine_client import EngineBusyError, OutcomeUnknownError
 from trading.core.orders import RejectReason
 from trading.infra.database import DatabaseError
+from trading.infra.passwords import PasswordsBusyError
+from trading.infra.sessions import SessionsAwayError
 from trading.wire.engine import Denied
 
 # Anything else the core refuses is 422.
@@ -71,6 +73,7 @@ def answer_to(error: Exception) -> JSONResponse:
 ANSWERED: Final = (
     *(ApiError, RequestValidationError, HTTPException),
     *(OutcomeUnknownError, EngineBusyError, DatabaseError),
+    *(SessionsAwayError, PasswordsBusyError),
 )
 
 

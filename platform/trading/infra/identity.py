@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from trading.core.orders import AccountId
 
@@ -14,6 +15,9 @@ class Role(StrEnum):
     ANALYST = "analyst"  # reads only
     RISK_OFFICER = "risk_officer"  # limits, kill switches, halts
     OPERATOR = "operator"  # accounts, keys, sessions, topology
+
+
+OFFICERS: Final = frozenset({Role.RISK_OFFICER, Role.OPERATOR})  # they have no account, all others have one
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class LimitClass(StrEnum):
     READS = "reads"
     DATA = "data"
     LOGIN = "login"
+    NAMES = "names"  # log-ins by the name that is tried, from wherever
     STRANGERS = "strangers"  # by source address: whoever has not shown valid credentials yet
     CONNECTIONS = "connections"
     SUBSCRIPTIONS = "subscriptions"
@@ -49,6 +50,7 @@ DEFAULT_RATES: Final[Mapping[LimitClass, Rate]] = MappingProxyType(
         LimitClass.READS: Rate(2_000, 4_000),
         LimitClass.DATA: Rate(1_000, 2_000),
         LimitClass.LOGIN: Rate(5, 50),
+        LimitClass.NAMES: Rate(0.2, 10),
         LimitClass.STRANGERS: Rate(500, 1_000),
         LimitClass.CONNECTIONS: Rate(100, 1_000),
         LimitClass.SUBSCRIPTIONS: Rate(200, 2_000),

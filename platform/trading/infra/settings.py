@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = ()  # of web pages that may call the API
     trusted_proxies: str = ""  # whose X-Forwarded-For is believed: addresses, separated by commas
     behind_tls: bool = False
+    session_idle_s: float = Field(default=900, gt=0)
+    session_absolute_s: float = Field(default=43_200, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     quotes_kept_h: int = Field(default=24, ge=1)
     feed_connections: int = Field(default=2_000, ge=1)
