@@ -7,8 +7,22 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, Response
 
-from trading.api import accounts, assets, clock, errors, health, login, market_calendar, market_data, orders, watchlists
+from trading.api import (
+    accounts,
+    assets,
+    clock,
+    configurations,
+    errors,
+    health,
+    login,
+    market_calendar,
+    market_data,
+    orders,
+    positions,
+    watchlists,
+)
 from trading.api.access import TABLE, Table, require_rows
+from trading.api.admin import ROUTERS as ADMIN_ROUTERS
 from trading.api.context import Context, admit
 from trading.api.engine_client import EngineClient
 from trading.api.front import stand_in_front
@@ -17,6 +31,7 @@ from trading.api.market_data_reads import MarketData
 from trading.api.metrics import ApiMetrics
 from trading.api.openapi import describe_access
 from trading.api.order_entry import PlaceDirectly
+from trading.api.yesterday import Yesterday
 from trading.infra import redis
 from trading.infra.database import Pool
 from trading.infra.keys import KeyRing
@@ -41,8 +56,9 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
         async with EngineClient(settings.engines, capacity=settings.queue_capacity) as engine:
             keys = KeyRing(gate, settings.key_pepper.get_secret_value())
             sessions = Sessions(client, gate, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
+            yesterday = Yesterday(database)
             app.state.context = Context(
-                settings, engine, database, client, keys, metrics, table, limiter, sessions, passwords
+                *(settings, engine, database, client, keys, metrics, table, limiter, sessions, passwords, yesterday)
             )
             app.state.market_data = MarketData(settings.postgres_dsn.get_secret_value(), settings.node)
             app.state.health = health.Health(app.state.context)
@@ -56,8 +72,11 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
         await database.close()
 
     app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan, dependencies=[Depends(admit)])
-    for topic in (login, orders, accounts, assets, clock, market_calendar, market_data, watchlists, health):
+    account_topics = accounts, configurations, positions
+    for topic in (login, orders, *account_topics, assets, clock, market_calendar, market_data, watchlists, health):
         app.include_router(topic.router)
+    for router in ADMIN_ROUTERS:
+        app.include_router(router)
 
     @app.get("/metrics", include_in_schema=False)
     async def scrape() -> Response:

@@ -14,6 +14,7 @@ from trading.api.cookies import SAFE_METHODS, require_own_page, session_token
 from trading.api.engine_client import EngineClient
 from trading.api.errors import ApiError
 from trading.api.metrics import ApiMetrics
+from trading.api.yesterday import Yesterday
 from trading.core.orders import AccountId
 from trading.infra.database import Pool
 from trading.infra.identity import Identity
@@ -39,6 +40,7 @@ class Context:
     limiter: Limiter
     sessions: Sessions
     passwords: Passwords
+    yesterday: Yesterday
 
     @property
     def deadline_s(self) -> float:
@@ -58,7 +60,7 @@ async def admit(request: Request, shared: ContextOf) -> Identity | None:
     rights = shared.table[request.method, request.scope["route"].path]
     if rights is None:
         return None
-    identity = await _identify(request, shared)
+    identity = await identify(request, shared)
     if identity is None:
         raise ApiError(401, "request is not authorized")
     request.scope["identity"] = identity
@@ -67,8 +69,11 @@ async def admit(request: Request, shared: ContextOf) -> Identity | None:
     return identity
 
 
-async def _identify(request: Request, shared: Context) -> Identity | None:
-    """By the key headers; without those by the session's cookie, which a foreign page may not make use of."""
+async def identify(request: Request, shared: Context) -> Identity | None:
+    """By the key headers; without those by the session's cookie, which a foreign page may not make use of.
+
+    None for nobody. Raises ApiError for a foreign page, DatabaseError and SessionsAwayError when it cannot be told.
+    """
     key_id = request.headers.get(KEY_ID_HEADER)
     if key_id is not None:
         return await shared.keys.identify(key_id, request.headers.get(SECRET_HEADER, ""))

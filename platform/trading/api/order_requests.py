@@ -49,7 +49,7 @@ def _plain(value: object) -> object:
 
 # More than any order may have, and little enough to be counted in millionths on the wire.
 _MOST: Final = 10**12
-_PlainDecimal = Annotated[Decimal, BeforeValidator(_plain), Field(gt=0, le=_MOST, max_digits=18, decimal_places=9)]
+PlainDecimal = Annotated[Decimal, BeforeValidator(_plain), Field(gt=0, le=_MOST, max_digits=18, decimal_places=9)]
 _ClientOrderId = Annotated[str, Field(min_length=1, max_length=MAX_CLIENT_ORDER_ID_LENGTH, pattern=CLIENT_ORDER_ID)]
 
 _Intent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
@@ -60,27 +60,27 @@ class _Body(BaseModel):
 
 
 class TakeProfit(_Body):
-    limit_price: _PlainDecimal
+    limit_price: PlainDecimal
 
 
 class StopLoss(_Body):
-    stop_price: _PlainDecimal
-    limit_price: _PlainDecimal | None = None
+    stop_price: PlainDecimal
+    limit_price: PlainDecimal | None = None
 
 
 class OrderRequest(_Body):
     """Body of POST /v2/orders. ``qty``, ``notional`` and prices are decimals, as strings or JSON numbers."""
 
     symbol: Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[A-Z][A-Z0-9.]*$")]
-    qty: _PlainDecimal | None = None
-    notional: _PlainDecimal | None = None
+    qty: PlainDecimal | None = None
+    notional: PlainDecimal | None = None
     side: Side
     type: OrderType
     time_in_force: TimeInForce
-    limit_price: _PlainDecimal | None = None
-    stop_price: _PlainDecimal | None = None
-    trail_price: _PlainDecimal | None = None
-    trail_percent: _PlainDecimal | None = None
+    limit_price: PlainDecimal | None = None
+    stop_price: PlainDecimal | None = None
+    trail_price: PlainDecimal | None = None
+    trail_percent: PlainDecimal | None = None
     client_order_id: _ClientOrderId | None = None
     order_class: OrderClass | Literal[""] | None = None
     take_profit: TakeProfit | None = None
@@ -88,6 +88,11 @@ class OrderRequest(_Body):
     position_intent: _Intent | None = None
     post_only: bool = False
     extended_hours: Literal[False] = False
+
+    @property
+    def in_fractions(self) -> bool:
+        """For a sum, or for a part of a share."""
+        return self.qty is None or self.qty % 1 != 0
 
     def command(self, account_id: AccountId) -> PlaceOrder:
         """Raises ApiError for what no command can say; what no order may say, the exchange refuses."""
@@ -130,12 +135,16 @@ class OrderRequest(_Body):
 class ReplaceRequest(_Body):
     """Body of PATCH /v2/orders/{id}. ``trail`` is in dollars or percent, as the order's own trail is."""
 
-    qty: _PlainDecimal | None = None
+    qty: PlainDecimal | None = None
     time_in_force: TimeInForce | None = None
-    limit_price: _PlainDecimal | None = None
-    stop_price: _PlainDecimal | None = None
-    trail: _PlainDecimal | None = None
+    limit_price: PlainDecimal | None = None
+    stop_price: PlainDecimal | None = None
+    trail: PlainDecimal | None = None
     client_order_id: _ClientOrderId | None = None
+
+    @property
+    def in_fractions(self) -> bool:
+        return self.qty is not None and self.qty % 1 != 0
 
     def command(self, account_id: AccountId, order: OrderView) -> ReplaceOrder:
         by_percent = order.special is not None and order.special.trail_ppm is not None

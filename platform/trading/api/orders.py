@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Response
 
 from trading.api.answer import answer
+from trading.api.configurations import require_fractional_trading
 from trading.api.context import Caller, Context, ContextOf
 from trading.api.engine_client import OutcomeUnknownError
 from trading.api.errors import ApiError, refusal
@@ -52,7 +53,9 @@ SELECT * FROM orders WHERE account_id = $1 AND parent_id = ANY($2) AND status <>
 @router.post("/orders")
 async def place_order(order: OrderRequest, account_id: Caller, shared: ContextOf) -> Response:
     command = order.command(account_id)
-    outcome = await _execute(command, shared)
+    if order.in_fractions:
+        await require_fractional_trading(account_id, shared.database)
+    outcome = await execute(command, shared)
     if isinstance(outcome, Denied):
         raise refusal(outcome)
     return _accepted(outcome)
@@ -101,7 +104,9 @@ async def get_order(order_id: str, account_id: Caller, shared: ContextOf, nested
 async def replace_order(order_id: str, changes: ReplaceRequest, account_id: Caller, shared: ContextOf) -> Response:
     """The answer is the new order; the old one ends as replaced."""
     order = await _own_order(order_id, account_id, shared)
-    outcome = await _execute(changes.command(account_id, order), shared)
+    if changes.in_fractions:
+        await require_fractional_trading(account_id, shared.database)
+    outcome = await execute(changes.command(account_id, order), shared)
     if isinstance(outcome, Denied):
         if outcome.reason is RejectReason.NOT_REPLACEABLE:
             await _require_open(order_id, account_id, shared)
@@ -145,7 +150,7 @@ async def cancel_order(order_id: str, account_id: Caller, shared: ContextOf) -> 
     raise refusal(outcome)
 
 
-async def _execute(command: PlaceOrder | ReplaceOrder, shared: Context) -> Answer:
+async def execute(command: PlaceOrder | ReplaceOrder, shared: Context) -> Answer:
     try:
         outcome, _ = await shared.engine.execute(command, shared.deadline_s)
     except OutcomeUnknownError as error:

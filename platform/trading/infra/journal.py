@@ -86,7 +86,8 @@ class Batch:
             case InstrumentChanged(instrument):
                 self.instruments[instrument.symbol] = instrument
             case AccountOpened(account_id, terms) | AccountChanged(account_id, terms):
-                self.accounts[account_id] = (account_id, *terms[:-1], *terms.limits, self._opened_at(account_id, record))
+                opened_at_ns = self._opened_at(account_id, record)
+                self.accounts[account_id] = (account_id, *terms[:-1], *terms.limits, opened_at_ns)
             case KillSwitchSet(account_id, engaged):
                 self.kill_switches[account_id] = engaged
             case _:
