@@ -18,7 +18,7 @@ _SHOWN: Final = "name, role, account_id, generation, created_at"
 _GET: Final = f"SELECT {_SHOWN} FROM people WHERE name = $1"
 _LIST: Final = f"SELECT {_SHOWN} FROM people ORDER BY name"
 _HASH: Final = "SELECT password_hash FROM people WHERE name = $1"
-_CREATE: Final = f"""
+CREATE_PERSON: Final = f"""
 INSERT INTO people (name, role, account_id, password_hash, generation) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO NOTHING RETURNING {_SHOWN}
 """
@@ -51,14 +51,14 @@ async def create_person(
     pool: Pool, name: str, role: Role, account_id: AccountId | None, *, password_hash: str
 ) -> Person | None:
     """None if the name is taken. Officers have no account, all others need one. Raises DatabaseError."""
-    return _first(await pool.fetch(_CREATE, name, role, account_id, password_hash, _generation()))
+    return _first(await pool.fetch(CREATE_PERSON, name, role, account_id, password_hash, new_generation()))
 
 
 async def change_person(
     pool: Pool, name: str, role: Role, account_id: AccountId | None, *, password_hash: str | None = None
 ) -> Person | None:
     """None if there is no such person. Within a second no session from before counts. No hash: the password stays."""
-    return _first(await pool.fetch(_CHANGE, name, role, account_id, password_hash, _generation()))
+    return _first(await pool.fetch(_CHANGE, name, role, account_id, password_hash, new_generation()))
 
 
 async def delete_person(pool: Pool, name: str) -> Person | None:
@@ -68,12 +68,12 @@ async def delete_person(pool: Pool, name: str) -> Person | None:
 
 async def end_sessions(pool: Pool, name: str) -> Person | None:
     """Within a second no session from before counts, wherever it is kept; None if there is no such person."""
-    return _first(await pool.fetch(_END_SESSIONS, name, _generation()))
+    return _first(await pool.fetch(_END_SESSIONS, name, new_generation()))
 
 
 async def set_password(pool: Pool, name: str, password_hash: str) -> Person | None:
     """Ends the sessions likewise."""
-    return _first(await pool.fetch(_SET_PASSWORD, name, password_hash, _generation()))
+    return _first(await pool.fetch(_SET_PASSWORD, name, password_hash, new_generation()))
 
 
 async def rehash(pool: Pool, name: str, old_hash: str, new_hash: str) -> None:
@@ -94,7 +94,7 @@ async def password_hash_of(pool: Pool, name: str) -> str | None:
     return rows[0]["password_hash"] if rows else None
 
 
-def _generation() -> str:
+def new_generation() -> str:
     return secrets.token_hex(8)
 
 
