@@ -76,6 +76,7 @@ class Front:
             return
         started_s, status = time.perf_counter(), 0
         request_id, timeout = self._read(scope)
+        scope["request_id"] = request_id.decode()
 
         async def watch(message: Message) -> None:
             nonlocal status

@@ -25,6 +25,7 @@ _LOOKUP: Final = "SELECT account_id, role, secret_hash FROM api_keys WHERE key_i
 _CREATE: Final = "INSERT INTO api_keys (key_id, account_id, secret_hash, role, name) VALUES ($1, $2, $3, $4, $5)"
 _SHOWN: Final = "key_id, account_id, role, name, created_at, revoked_at"
 _LIST: Final = f"SELECT {_SHOWN} FROM api_keys WHERE $1::bigint IS NULL OR account_id = $1 ORDER BY created_at, key_id"
+_GET: Final = f"SELECT {_SHOWN} FROM api_keys WHERE key_id = $1"
 _REVOKE: Final = f"""
 UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE key_id = $1 RETURNING {_SHOWN}
 """
@@ -59,6 +60,11 @@ async def create_key(pool: Pool, pepper: str, account_id: AccountId | None, role
 async def list_keys(pool: Pool, account_id: AccountId | None = None) -> list[ApiKey]:
     """An account's keys, or all; the revoked too, oldest first."""
     return [_shown(row) for row in await pool.fetch(_LIST, account_id)]
+
+
+async def get_key(pool: Pool, key_id: str) -> ApiKey | None:
+    rows = await pool.fetch(_GET, key_id)
+    return _shown(rows[0]) if rows else None
 
 
 async def revoke_key(pool: Pool, key_id: str) -> ApiKey | None:
