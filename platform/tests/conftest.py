@@ -31,7 +31,10 @@ def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
     (margin,) = generate_accounts(1, cash_micros=10**9, shares={}, name="margin", first_id=7)
     clients = generate_accounts(3, cash_micros=10**11, shares={ALPACA: 1000}, name="alpaca", first_id=8)
     return platform_topology(
-        instruments=instruments, accounts=(*accounts, replace(margin, multiplier=2), *clients), proxied=proxied
+        instruments=instruments,
+        accounts=(*accounts, replace(margin, multiplier=2), *clients),
+        proxied=proxied,
+        feeds=2,
     )
 
 
