@@ -165,13 +165,11 @@ class Limiter:
     async def take(self, limit_class: LimitClass, name: str) -> Decision:
         """One token of the bucket ``name`` of this class. Never fails, and waits twice the patience at most."""
         bucket, now_s = self._bucket(limit_class, name), time.monotonic()
+        if self._away and now_s >= self._ask_again_at_s:
+            self._start_asking()
         known = bucket.decide(now_s)
-        if known is not None:
-            return known
-        if self._away:
-            if now_s >= self._ask_again_at_s:
-                self._start_asking()
-            return bucket.take_here(now_s)
+        if known is not None or self._away:
+            return known or bucket.take_here(now_s)
         decided: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(bucket, []).append(decided)
         self._start_asking()
