@@ -18,7 +18,7 @@ from tests.client import Client
 SYMBOLS = ("AAA", "BBB", "FED", "SHO")
 MARGIN = 6  # the index of the margin account, which owns no shares
 ALPACA = "ALP"  # the symbol only Alpaca's clients trade, in three accounts of their own
-ALPACA_ACCOUNTS = (7, 8, 9)
+ALPACA_ACCOUNTS = (7, 8, 9)  # the last one is a margin account and owns no shares
 
 
 def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
@@ -29,10 +29,11 @@ def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
     instruments.append(replace(instruments[-1], symbol=ALPACA))
     accounts = generate_accounts(6, cash_micros=10**13, shares=dict.fromkeys(SYMBOLS, 100_000), name="trader")
     (margin,) = generate_accounts(1, cash_micros=10**9, shares={}, name="margin", first_id=7)
-    clients = generate_accounts(3, cash_micros=10**11, shares={ALPACA: 1000}, name="alpaca", first_id=8)
+    clients = generate_accounts(2, cash_micros=10**11, shares={ALPACA: 1000}, name="alpaca", first_id=8)
+    (holder,) = generate_accounts(1, cash_micros=10**11, shares={}, name="holder", first_id=10)
     return platform_topology(
         instruments=instruments,
-        accounts=(*accounts, replace(margin, multiplier=2), *clients),
+        accounts=(*accounts, replace(margin, multiplier=2), *clients, replace(holder, multiplier=2)),
         proxied=proxied,
         feeds=2,
     )
