@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from stack.embedded import EmbeddedStack
-from tests.conftest import ALPACA_ACCOUNTS, MARGIN
+from tests.conftest import ALPACA_ACCOUNTS
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # alpaca-py's streams use what websockets calls legacy
@@ -43,13 +43,5 @@ def trader(platform: EmbeddedStack) -> Iterator[TradingClient]:
 def other(platform: EmbeddedStack) -> Iterator[TradingClient]:
     """The account on the other side of its trades."""
     client = trading_client(platform, ALPACA_ACCOUNTS[1])
-    yield client
-    _clean(client)
-
-
-@pytest.fixture
-def margin(platform: EmbeddedStack) -> Iterator[TradingClient]:
-    """One that may sell short."""
-    client = trading_client(platform, MARGIN)
     yield client
     _clean(client)
