@@ -41,7 +41,7 @@ class Recorder:
         self._node = node
         self._kept_ns = quotes_kept_h * 3_600 * NS_PER_S
         self._fresh: deque[JournalRecord] = deque(maxlen=_KEPT_RECORDS)  # the oldest give way: the journal has them
-        self._recording = False
+        self._recording = self._away = False
         self._asked_s = 0.0  # when the journal was last seen to hold no more
         self._delete_at_s = 0.0
         self._sequence = Gauge("feed_recorded_sequence", "Last record in the market data.", registry=registry)
@@ -53,11 +53,9 @@ class Recorder:
 
     async def run(self) -> None:
         """Never returns. While the database is away it waits; nobody waits for it."""
-        away = False
         while True:
             try:
                 store = await MarketDataStore.open(self._dsn, f"{self._node} recorder")
-                away = False
                 try:
                     await self._record(store)
                 finally:
@@ -65,9 +63,9 @@ class Recorder:
                     self._fresh.clear()
                     store.close()
             except DatabaseError as error:
-                if not away:
+                if not self._away:
                     log("recording_interrupted", level=logging.WARNING, reason=str(error))
-                away = True
+                self._away = True
                 await asyncio.sleep(_RETRY_S)
 
     async def _record(self, store: MarketDataStore) -> None:
@@ -85,6 +83,7 @@ class Recorder:
                 written = await _write(tape, written, store)
                 self._sequence.set(written.sequence)
             await self._delete_old(store)
+            self._away = False
             await asyncio.sleep(max(0.0, began_s + WRITE_EVERY_S - time.monotonic()))
 
     async def _take_in(self, tape: Tape, store: MarketDataStore) -> None:
@@ -126,7 +125,7 @@ class Recorder:
 async def _tape_at(written: Progress, store: MarketDataStore) -> Tape:
     """The tape as whoever wrote last left it: books of an engine's snapshot, or none, and the records since."""
     sequence, orders = await store.open_orders(written.sequence)
-    tape = Tape(sequence, resting=_resting(orders), last_trade_id=written.last_trade_id)
+    tape = Tape(sequence, resting=resting_in(orders), last_trade_id=written.last_trade_id)
     while tape.sequence < written.sequence:
         page = await store.journal(tape.sequence, until=written.sequence, limit=_PAGE)
         if not page:
@@ -136,7 +135,8 @@ async def _tape_at(written: Progress, store: MarketDataStore) -> Tape:
     return tape
 
 
-def _resting(orders: Iterable[OpenOrderState]) -> Iterator[Resting]:
+def resting_in(orders: Iterable[OpenOrderState]) -> Iterator[Resting]:
+    """Those of a snapshot's open orders that are in a book."""
     for order in orders:
         if order.stage is Stage.RESTING:
             yield Resting(order.order_id, order.symbol, order.side, order.price_micros, order.leaves)

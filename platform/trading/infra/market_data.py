@@ -74,11 +74,11 @@ SELECT bar.* FROM instruments i CROSS JOIN LATERAL (
 # Never a symbol's newest, however old: it is its quote.
 _DELETE_OLD: Final = """
 DELETE FROM quotes USING (
-    SELECT some.* FROM instruments i CROSS JOIN LATERAL (
+    SELECT few.* FROM instruments i CROSS JOIN LATERAL (
         SELECT symbol, at_ns, symbol_sequence FROM quotes
         WHERE symbol = i.symbol AND at_ns < least($1, (SELECT max(at_ns) FROM quotes n WHERE n.symbol = i.symbol))
         ORDER BY at_ns, symbol_sequence LIMIT $2
-    ) AS some LIMIT $2
+    ) AS few LIMIT $2
 ) AS old
 WHERE (quotes.symbol, quotes.at_ns, quotes.symbol_sequence) = (old.symbol, old.at_ns, old.symbol_sequence)
 """
