@@ -6,9 +6,13 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-_NO_TRADE = "(credit_account_id <> debit_account_id AND debit_bucket = 'available')"
-_PAID = f"debit_account_id > 0 AND (credit_account_id <= 0 OR {_NO_TRADE})"
-_GOT = f"credit_account_id > 0 AND (debit_account_id <= 0 OR {_NO_TRADE})"
+_OTHERS = "credit_account_id <> debit_account_id AND debit_bucket = 'available'"
+_LEDGER_INDEXES = {
+    "ix_ledger_paid": ("debit_account_id", f"debit_account_id > 0 AND credit_account_id >= 0 AND {_OTHERS}"),
+    "ix_ledger_got": ("credit_account_id", f"credit_account_id > 0 AND debit_account_id >= 0 AND {_OTHERS}"),
+    "ix_ledger_charged": ("debit_account_id", "debit_account_id > 0 AND credit_account_id < 0"),
+    "ix_ledger_rebated": ("credit_account_id", "credit_account_id > 0 AND debit_account_id < 0"),
+}
 
 # Every account there is was opened by a record of the journal.
 _OPENED = """
@@ -43,13 +47,13 @@ def upgrade() -> None:
     )
     op.drop_index("ix_fills_account_id", table_name="fills")
     op.create_index("ix_fills_account_id", "fills", ["account_id", "sequence"])
-    op.create_index("ix_ledger_debit", "ledger", ["debit_account_id", "sequence"], postgresql_where=sa.text(_PAID))
-    op.create_index("ix_ledger_credit", "ledger", ["credit_account_id", "sequence"], postgresql_where=sa.text(_GOT))
+    for name, (account, condition) in _LEDGER_INDEXES.items():
+        op.create_index(name, "ledger", [account, "sequence"], postgresql_where=sa.text(condition))
 
 
 def downgrade() -> None:
-    op.drop_index("ix_ledger_credit", table_name="ledger")
-    op.drop_index("ix_ledger_debit", table_name="ledger")
+    for name in _LEDGER_INDEXES:
+        op.drop_index(name, table_name="ledger")
     op.drop_index("ix_fills_account_id", table_name="fills")
     op.create_index("ix_fills_account_id", "fills", ["account_id", "symbol"])
     op.drop_table("account_configurations")

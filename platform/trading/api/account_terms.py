@@ -13,7 +13,7 @@ from trading.api.context import Context
 from trading.api.errors import ApiError, refusal
 from trading.core.commands import ChangeAccount
 from trading.core.orders import AccountId, AccountTerms, Limits, RejectReason, SelfTrade
-from trading.infra.database import connect, within
+from trading.infra.database import Pool, connect, within
 from trading.wire.engine import Denied
 
 _LOCK: Final = "SELECT pg_advisory_lock(hashtextextended('terms of account ' || $1::text, 0))"
@@ -29,6 +29,7 @@ INSERT INTO account_configurations (account_id, suspended, fractional_trading, g
 VALUES ($1, $2, $3, $4) ON CONFLICT (account_id) DO UPDATE SET suspended = excluded.suspended,
     fractional_trading = excluded.fractional_trading, granted_multiplier = excluded.granted_multiplier
 """
+_WHOLE_SHARES_ONLY: Final = "SELECT 1 FROM account_configurations WHERE account_id = $1 AND NOT fractional_trading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +90,9 @@ async def locked_terms(account_id: AccountId, shared: Context) -> AsyncIterator[
         yield LockedTerms(account_id, connection, shared)
     finally:
         connection.terminate()
+
+
+async def require_fractional_trading(account_id: AccountId, database: Pool) -> None:
+    """Raises ApiError when the owner of the account chose whole shares only."""
+    if await database.fetch(_WHOLE_SHARES_ONLY, account_id):
+        raise ApiError(403, "fractional trading is switched off in the account's configurations")

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Response
 
 from trading.api import (
     accounts,
+    activities,
     assets,
     clock,
     configurations,
@@ -72,7 +73,7 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
         await database.close()
 
     app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan, dependencies=[Depends(admit)])
-    account_topics = accounts, configurations, positions
+    account_topics = accounts, activities, configurations, positions
     for topic in (login, orders, *account_topics, assets, clock, market_calendar, market_data, watchlists, health):
         app.include_router(topic.router)
     for router in ADMIN_ROUTERS:

@@ -12,8 +12,7 @@ from trading.api.account_terms import Choices, locked_terms
 from trading.api.answer import answer
 from trading.api.context import Caller, ContextOf
 from trading.api.errors import ApiError
-from trading.core.orders import AccountId, AccountTerms
-from trading.infra.database import Pool
+from trading.core.orders import AccountTerms
 
 router = APIRouter(prefix="/v2")
 
@@ -32,7 +31,6 @@ SELECT a.multiplier, a.blocked AND coalesce(c.suspended, false) AS suspended,
     coalesce(c.fractional_trading, true) AS fractional_trading
 FROM accounts a LEFT JOIN account_configurations c USING (account_id) WHERE a.account_id = $1
 """
-_WHOLE_SHARES_ONLY: Final = "SELECT 1 FROM account_configurations WHERE account_id = $1 AND NOT fractional_trading"
 
 
 class ConfigurationRequest(BaseModel):
@@ -78,31 +76,21 @@ async def change_configurations(
         suspended = before.suspended if changes.suspend_trade is None else changes.suspend_trade
         if suspended and terms.blocked and not before.suspended:
             raise ApiError(403, "the account is blocked already, and not by its owner")
-        fractional = changes.fractional_trading
         wanted = terms._replace(
             multiplier=_multiplier(changes, terms, before),
             blocked=suspended or (terms.blocked and not before.suspended),
         )
-        after = replace(
-            before,
-            suspended=suspended,
-            fractional_trading=before.fractional_trading if fractional is None else fractional,
-        )
-        # Written before the engine blocks for it and until it no longer does: a block without it is another's.
+        fractional = before.fractional_trading if changes.fractional_trading is None else changes.fractional_trading
+        after = replace(before, suspended=suspended, fractional_trading=fractional)
+        # Written before the engine blocks for it and until it no longer does: a block without it is another's. With it
+        # is written what the account was given, which its own terms do not tell once its owner has taken less.
         during = replace(after, suspended=suspended or before.suspended)
-        if during != before:
-            await locked.choose(during)
+        await locked.choose(during)
         if wanted != terms:
             await locked.change(wanted)
         if after != during:
             await locked.choose(after)
     return answer(_shown(wanted.multiplier, after.suspended, after.fractional_trading))
-
-
-async def require_fractional_trading(account_id: AccountId, database: Pool) -> None:
-    """Raises ApiError when the owner of the account chose whole shares only."""
-    if await database.fetch(_WHOLE_SHARES_ONLY, account_id):
-        raise ApiError(403, "fractional trading is switched off in the account's configurations")
 
 
 def _multiplier(changes: ConfigurationRequest, terms: AccountTerms, choices: Choices) -> int:

@@ -17,31 +17,37 @@ from trading.core.events import CASH
 from trading.core.orders import AccountId
 from trading.infra.database import Pool
 from trading.infra.moments import LAST_RECORD_BEFORE, last_trades_before, prices_at
-from trading.infra.tables import GOT, PAID
+from trading.infra.tables import CHARGED, GOT, PAID, REBATED
 
 MAX_PRICES: Final = 200_000
 _DEADLINE_S: Final = 5.0
 _POINTS_A_SLICE: Final = 200  # then others have their turn: orders go through this process, too
 
-# What a payment is called. To and from account 0 goes what leaves the platform, to accounts below it what a trade cost.
-PAYMENT_KIND: Final = """
-CASE WHEN {other} < 0 THEN 'FEE' WHEN {other} > 0 AND asset = 'USD' THEN 'JNLC' WHEN {other} > 0 THEN 'JNLS'
+# What a payment is called. Account 0 is the outside.
+_PAYMENT_KIND: Final = """
+CASE WHEN {other}_account_id > 0 THEN CASE asset WHEN 'USD' THEN 'JNLC' ELSE 'JNLS' END
     WHEN asset = 'USD' THEN '{cash}' ELSE 'ACATS' END
 """
-PAID_KIND: Final = PAYMENT_KIND.format(other="credit_account_id", cash="CSW")
-GOT_KIND: Final = PAYMENT_KIND.format(other="debit_account_id", cash="CSD")
+PAID_KIND: Final = _PAYMENT_KIND.format(other="credit", cash="CSW")
+GOT_KIND: Final = _PAYMENT_KIND.format(other="debit", cash="CSD")
+
+_SINCE: Final = "(SELECT sequence FROM since)"
+_PAYMENTS: Final = "\n    UNION ALL ".join(
+    f"SELECT sequence, asset, {amount} AS amount, {kind} AS kind FROM ledger"
+    f" WHERE {own}_account_id = $2 AND {condition} AND sequence > {_SINCE}"
+    for own, condition, amount, kind in (
+        ("debit", PAID, "-amount", PAID_KIND),
+        ("credit", GOT, "amount", GOT_KIND),
+        ("debit", CHARGED, "-amount", "'FEE'"),
+        ("credit", REBATED, "amount", "'FEE'"),
+    )
+)
 
 # One statement, so that what is there and what happened before are of the same moment. Bucket 1 begins with the first
 # moment of $3, and every later moment begins another.
 _BOOK: Final = f"""
 WITH since AS MATERIALIZED ({LAST_RECORD_BEFORE}),
-payments AS (
-    SELECT sequence, asset, -amount AS amount, {PAID_KIND} AS kind FROM ledger
-    WHERE debit_account_id = $2 AND {PAID} AND sequence > (SELECT sequence FROM since)
-    UNION ALL
-    SELECT sequence, asset, amount, {GOT_KIND} FROM ledger
-    WHERE credit_account_id = $2 AND {GOT} AND sequence > (SELECT sequence FROM since)
-)
+payments AS ({_PAYMENTS})
 SELECT 0 AS bucket, 'HELD' AS kind, b.asset, available + reserved AS amount, 0 AS cash,
     coalesce(m.last_price_micros, m.reference_price_micros, 0) AS mark_micros,
     coalesce(i.reference_price_micros, 0) AS listed_micros
@@ -51,7 +57,7 @@ UNION ALL
 SELECT width_bucket(at_ns, $3::bigint[]), 'FILL', symbol,
     sum(CASE side WHEN 'buy' THEN quantity ELSE -quantity END)::bigint,
     sum(div(quantity::numeric * price_micros, 1000000) * CASE side WHEN 'buy' THEN -1 ELSE 1 END)::bigint, 0, 0
-FROM fills WHERE account_id = $2 AND sequence > (SELECT sequence FROM since) GROUP BY 1, symbol
+FROM fills WHERE account_id = $2 AND sequence > {_SINCE} GROUP BY 1, symbol
 UNION ALL
 SELECT width_bucket(at_ns, $3::bigint[]), kind, asset, sum(amount)::bigint, 0, 0, 0
 FROM payments JOIN journal USING (sequence) GROUP BY 1, kind, asset

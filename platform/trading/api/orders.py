@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 
+from trading.api.account_terms import require_fractional_trading
 from trading.api.answer import answer
-from trading.api.configurations import require_fractional_trading
 from trading.api.context import Caller, Context, ContextOf
 from trading.api.engine_client import OutcomeUnknownError
 from trading.api.errors import ApiError, refusal

@@ -163,23 +163,20 @@ ledger = Table(
     Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (micro-shares)
     Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
 )
-# What an account paid and got beside its trades: deposits, withdrawals, journals, and fees where there are any. The
-# postings of an order without a fee are in neither. A query finds the index only where it repeats the condition.
-_NO_TRADE = "(credit_account_id <> debit_account_id AND debit_bucket = 'available')"
-PAID = f"debit_account_id > 0 AND (credit_account_id <= 0 OR {_NO_TRADE})"
-GOT = f"credit_account_id > 0 AND (debit_account_id <= 0 OR {_NO_TRADE})"
-Index(
-    "ix_ledger_debit",
-    ledger.c.debit_account_id,
-    ledger.c.sequence,
-    postgresql_where=text(PAID),
-)
-Index(
-    "ix_ledger_credit",
-    ledger.c.credit_account_id,
-    ledger.c.sequence,
-    postgresql_where=text(GOT),
-)
+# What an account paid and got beside its trades, and what its trades cost it. The postings of an order without a fee are
+# in none of the four. A query finds an index only where it repeats the condition.
+_OTHERS = "credit_account_id <> debit_account_id AND debit_bucket = 'available'"
+PAID = f"debit_account_id > 0 AND credit_account_id >= 0 AND {_OTHERS}"
+GOT = f"credit_account_id > 0 AND debit_account_id >= 0 AND {_OTHERS}"
+CHARGED = "debit_account_id > 0 AND credit_account_id < 0"
+REBATED = "credit_account_id > 0 AND debit_account_id < 0"
+for _name, _account, _condition in (
+    ("ix_ledger_paid", ledger.c.debit_account_id, PAID),
+    ("ix_ledger_got", ledger.c.credit_account_id, GOT),
+    ("ix_ledger_charged", ledger.c.debit_account_id, CHARGED),
+    ("ix_ledger_rebated", ledger.c.credit_account_id, REBATED),
+):
+    Index(_name, _account, ledger.c.sequence, postgresql_where=text(_condition))
 
 # A margin account may have less than nothing available: it owes cash, or has sold shares short.
 balances = Table(
