@@ -15,6 +15,7 @@ from trading.api import (
     configurations,
     errors,
     health,
+    history,
     login,
     market_calendar,
     market_data,
@@ -73,7 +74,7 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
         await database.close()
 
     app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan, dependencies=[Depends(admit)])
-    account_topics = accounts, activities, configurations, positions
+    account_topics = accounts, activities, configurations, history, positions
     for topic in (login, orders, *account_topics, assets, clock, market_calendar, market_data, watchlists, health):
         app.include_router(topic.router)
     for router in ADMIN_ROUTERS:

@@ -118,11 +118,11 @@ async def read_book(account_id: AccountId, moments_ns: Sequence[int], database: 
 
 
 async def equities(book: Book, moments_ns: Sequence[int], now_ns: int, database: Pool) -> list[int]:
-    """In micro-dollars at each of the moments the book was read for; one that is not past is now.
+    """In micro-dollars at each of the moments the book was read for; one that is not past is taken for the present.
 
     Raises DatabaseError, and ApiError for more prices than one answer is worth.
     """
-    past = [moment_ns for moment_ns in moments_ns if moment_ns <= now_ns]
+    past = [moment_ns for moment_ns in moments_ns if moment_ns < now_ns]
     trades = await last_trades_before(past, database)
     symbols, trade_ids = sorted(book.quantities), sorted(set(trades.values()) - {0})
     if len(symbols) * len(trade_ids) > MAX_PRICES:

@@ -68,7 +68,7 @@ class Yesterday:
 
     async def _read(self, account_id: AccountId, midnight_ns: int) -> Opening:
         book = await read_book(account_id, [midnight_ns], self._database)
-        (equity,) = await equities(book, [midnight_ns], midnight_ns, self._database)
+        (equity,) = await equities(book, [midnight_ns], time.time_ns(), self._database)
         ((*_, quantities),) = book.rolled_back(1)
         return Opening(await last_record_before(midnight_ns, self._database), equity, quantities)
 
