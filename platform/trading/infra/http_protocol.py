@@ -10,6 +10,8 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES: Final = 32 * 1024
+_LINGER_S: Final = 1.0
+_LAST_CHANCE_S: Final = 0.2
 _HEAD_TOO_LARGE: Final = "the request's head is too large"
 
 
@@ -31,6 +33,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._unfinished: asyncio.TimerHandle | None = None
         self._incoming = True  # bytes have come that are not a whole request yet
+        self._refused = False
         self._in_head = True
         self._head_bytes = self._begun = 0
 
@@ -46,7 +49,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         self._incoming = True
         begun = self._begun
@@ -61,7 +64,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._start_timer()
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        self._incoming, self._in_head, self._head_bytes = True, True, 0
         self._begun += 1
         super().on_message_begin()
 
@@ -75,6 +78,13 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._incoming = False
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """A client that has just connected is about to ask: it is not turned away without having been heard."""
+        if self.cycle is None and not self._refused:
+            self.loop.call_later(_LAST_CHANCE_S, super().shutdown)
+        else:
+            super().shutdown()
 
     def handle_websocket_upgrade(self) -> None:
         self._incoming = False
@@ -98,15 +108,27 @@ class BoundedHttp(HttpToolsProtocol):
         self._refuse(408, 40810000, f"the request was not complete after {self.limits.request_s:g} s")
 
     def _refuse(self, status: int, code: int, message: str) -> None:
-        """Answers without the application and closes, unless an answer is on its way already."""
+        """Answers without the application, unless its answer has begun, and closes.
+
+        What the client still sends is read and thrown away for a while: closing on it would reset the connection, and
+        with it the answer.
+        """
         self._stop_timer()
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
+        self._refused = True
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             body = msgspec.json.encode({"code": code, "message": message})
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_S, self.transport.close)
+        else:
+            self.transport.close()
 
 
 def bounded_http(limits: HttpLimits) -> type[BoundedHttp]:
