@@ -96,10 +96,10 @@ async def test_bars_of_every_timeframe_are_all_trades_of_their_time(market: Mark
     assert (status, answer["next_page_token"], list(answer["bars"])) == (200, None, [*SYMBOLS])
     for symbol in SYMBOLS:
         check_bars(answer["bars"][symbol], market.bars(symbol, timeframe))
-    descending = {**ALWAYS, "limit": 7, "sort": "desc"}
+    descending = {**ALWAYS, "limit": 97, "sort": "desc"}
     found = await market.pages("bars", symbols="AAA,CCC", timeframe=timeframe, **descending)
     assert {symbol: bars[::-1] for symbol, bars in found.items()} == {s: answer["bars"][s] for s in ("AAA", "CCC")}
-    ascending = await market.pages("bars", symbols="AAA,CCC", timeframe=timeframe, **{**ALWAYS, "limit": 11})
+    ascending = await market.pages("bars", symbols="AAA,CCC", timeframe=timeframe, **{**ALWAYS, "limit": 83})
     assert ascending == {s: answer["bars"][s] for s in ("AAA", "CCC")}
 
 
@@ -111,13 +111,13 @@ async def test_a_timeframe_may_be_written_short(market: Market) -> None:
 
 
 @pytest.mark.parametrize("sort", ["asc", "desc"])
-@pytest.mark.parametrize("limit", [1, 13, 400, 10_000])
+@pytest.mark.parametrize("limit", [1, 61, 10_000])
 @pytest.mark.parametrize("name", ["trades", "quotes"])
 async def test_pages_of_any_size_hold_everything_once(market: Market, name: str, limit: int, sort: str) -> None:
     symbols = SYMBOLS if limit > 1 else SYMBOLS[:1]
     query = {"symbols": ",".join(symbols), "start": "2023-01-01", "limit": limit, "sort": sort}
     if limit == 1:
-        query["end"] = rfc3339(market.history.prints[40].at_ns)
+        query["end"] = rfc3339(market.history.prints[8].at_ns)
     found = await market.pages(name, **query)
     for symbol in symbols:
         naive = getattr(market, name)(symbol)
