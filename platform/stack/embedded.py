@@ -156,6 +156,13 @@ class EmbeddedStack:
             raise StackError("the stack is not started")
         return self._startup.pair.dsn(self.wiring.address(name))
 
+    @property
+    def key_pepper(self) -> str:
+        """The secret of the keyed hashes, for who makes keys past the API."""
+        if self._startup is None:
+            raise StackError("the stack is not started")
+        return self._startup.programs.key_pepper
+
     def base_url(self, name: str) -> str:
         """Straight to the HTTP server of an engine, api or feed."""
         return f"http://{self.wiring.address(name)}"

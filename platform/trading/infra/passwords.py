@@ -18,8 +18,6 @@ T = TypeVar("T")
 
 MIN_LENGTH: Final = 12
 MAX_LENGTH: Final = 128
-_WAITING: Final = 16  # at about 100 ms each
-
 _hasher: Final = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)  # RFC 9106, section 4, second choice: 64 MiB
 
 
@@ -40,11 +38,11 @@ def nobodys_hash() -> str:
 
 
 class Passwords:
-    """One at a time, and never more than _WAITING behind it: each takes 64 MiB and all processors it can get."""
+    """One at a time, and few waiting for it: each takes 64 MiB, and for 100 ms all processors it can get."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, queue_capacity: int = 16) -> None:
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
-        self._waiting = 0
+        self._waiting, self._queue_capacity = 0, queue_capacity
         self._nobodys = nobodys_hash()
 
     async def hash(self, password: str) -> str:
@@ -64,7 +62,7 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= _WAITING:
+        if self._waiting >= self._queue_capacity:
             raise PasswordsBusyError("too many passwords are being checked")
         self._waiting += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = ()  # of web pages that may call the API
     trusted_proxies: str = ""  # whose X-Forwarded-For is believed: addresses, separated by commas
     behind_tls: bool = False
+    password_queue_capacity: int = Field(default=16, ge=1)
     session_idle_s: float = Field(default=900, gt=0)
     session_absolute_s: float = Field(default=43_200, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
