@@ -58,7 +58,7 @@ class Floor:
         self.view = MarketView(sequence=0, epoch=1, last_records={}, open_orders=[], positions={})
         self.book = BookBuilder(AAA, sequence=0)
         self.orders: dict[OrderId, OrderView] = {}
-        self.accepted = 0
+        self.accepted = self.traded = 0
         self.do(ListInstrument(1, LISTED))
         for account_id, terms in zip(ACCOUNTS, (SelfTrade.DECREMENT, SelfTrade.CANCEL_OLDEST, None), strict=True):
             margin = AccountTerms(multiplier=2) if terms is None else AccountTerms(self_trade=terms)
@@ -97,6 +97,10 @@ class Floor:
 
     def place(self, account: int, side: Side, quantity: int, price: int | None, **more: Any) -> list[dict[str, Any]]:
         """The updates it led to."""
+        said = self.place_and_hear(account, side, quantity, price, **more)
+        return [json.loads(update.json)["data"] for _, update in said.updates]
+
+    def place_and_hear(self, account: int, side: Side, quantity: int, price: int | None, **more: Any) -> Broadcast:
         order_type = more.pop("order_type", OrderType.MARKET if price is None else OrderType.LIMIT)
         name, tif = f"c-{self.accepted}", more.pop("time_in_force", TimeInForce.DAY)
         limit = None if price is None else price * DOLLAR
@@ -104,7 +108,8 @@ class Floor:
             PlaceOrder(2, ACCOUNTS[account], name, AAA, side, order_type, tif, quantity, limit, more.get("special"))
         )
         assert broadcast is not None
-        return [json.loads(update.json)["data"] for _, update in broadcast.updates]
+        self.traded += len(messages(broadcast, "trades"))
+        return broadcast
 
 
 def messages(said: Broadcast, channel: str) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any, Final, cast
 
 from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
@@ -99,9 +98,6 @@ class _Client:
         finally:
             self.hub.subscribers.discard(self.session)
             self.session.end()
-        with suppress(WebSocketDisconnect):  # reads on until the connection is closed, whatever comes
-            while True:
-                self._checked(await self._socket.receive())
 
     def greet(self) -> None:
         """The first word, if this stream has one."""
@@ -130,7 +126,9 @@ class _Client:
             raise RequestError(*AUTH_TIMEOUT) from None
 
     async def _answer_next(self) -> None:
-        received = self._checked(await self._socket.receive())
+        received = await self._socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", 1005))
         payload: str | bytes | None = received.get("text")
         if payload is None:
             payload = received["bytes"]
@@ -173,11 +171,6 @@ class _Client:
             raise RequestError(*AUTH_FAILED)
         self.hub.subscribers.admit_key(pair.key_id)
         self.session.identity, self.session.key_id = identity, pair.key_id
-
-    def _checked(self, received: Any) -> Any:
-        if received["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(received.get("code", 1005))
-        return received
 
 
 class _MarketDataClient(_Client):

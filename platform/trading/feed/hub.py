@@ -70,12 +70,17 @@ class Hub:
         """Never returns."""
         self.view = view = await self._load()
         log("feed_loaded", sequence=view.sequence, symbols=sorted(view.books))
-        beside = (asyncio.create_task(self._beat(view)), asyncio.create_task(self._check_keys()))
+        beside = asyncio.create_task(self.run_beside(view))
         try:
             await self._follow(view)
         finally:
-            for task in beside:
-                task.cancel()
+            beside.cancel()
+
+    async def run_beside(self, view: MarketView) -> None:
+        """What has to be done whether or not records come. Never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._beat(view))
+            tasks.create_task(self._check_keys())
 
     async def _load(self) -> MarketView:
         waiting = False

@@ -153,7 +153,8 @@ class Session:
         """Tells the client that it is too slow, instead of what waits, and cuts it off within a second."""
         if self.ended:
             return
-        self._frames, self._batch, self._batch_bytes = [], [], 0
+        self._frames, self._batch = [], []
+        self._waiting = self._waiting_bytes = self._batch_bytes = 0
         self._newest_quotes.clear()
         self._skipped_books.clear()
         self.fail(*SLOW_CLIENT)
