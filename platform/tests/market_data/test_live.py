@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from stack.embedded import EmbeddedStack
+from tests.alpaca.page import PAGE, read_page
 from tests.client import Client, limit_order
 from trading.core.exchange import Exchange
 from trading.core.orders import BUY, SELL, Symbol
@@ -106,6 +107,26 @@ async def test_alpaca_py_shows_what_was_traded(client: Client, platform: Embedde
     shown = snapshot["BBB"]
     assert (shown.latest_trade, shown.latest_quote, shown.minute_bar) == (trades[-1], quotes[-1], bars[-1])
     assert (shown.daily_bar, shown.previous_daily_bar) == (day, None)
+
+
+async def test_every_field_is_on_the_page_about_alpaca_and_the_other_way_round(
+    client: Client, platform: EmbeddedStack
+) -> None:
+    await trade(client, "70.75", 1)
+    connection = await connect(platform.postgres_dsn(), "test")
+    await all_recorded(connection)
+    connection.terminate()
+    page = read_page(PAGE.read_text(encoding="utf-8"))
+    _, snapshots = await client.request("GET", "/v2/stocks/snapshots?symbols=BBB")
+    shown = snapshots["BBB"]
+    assert page["Snapshot"].there("fields") == set(shown)
+    for heading, name in (
+        ("Trade", "latestTrade"),
+        ("Quote", "latestQuote"),
+        ("Bar", "minuteBar"),
+        ("Bar", "dailyBar"),
+    ):
+        assert page[heading].there("fields") == set(shown[name])
 
 
 async def test_pages_read_while_it_trades_miss_nothing_and_have_nothing_twice(
