@@ -32,11 +32,13 @@ class Section:
 def read_page(text: str) -> dict[str, Section]:
     """Sections by heading, which is a route (``GET /v2/clock``) or the name of what is answered (``Order``).
 
+    A heading of several routes is there once for each.
     Raises PageError for a row without a verdict, or a name that is in two rows.
     """
     sections: dict[str, Section] = {}
     for heading, lines in _headings(text.splitlines()):
-        section = sections[heading] = Section()
+        section = Section()
+        sections |= dict.fromkeys(heading.replace("`", "").split(", "), section)
         for kind, names, verdict in _rows(lines):
             table = getattr(section, {"asked": "asked", "field": "fields"}[kind])
             if verdict not in VERDICTS or not names:
@@ -54,7 +56,7 @@ def _headings(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         if line.startswith("#"):
             if heading:
                 yield heading, body
-            heading, body = line.removeprefix("### ").strip("`") if line.startswith("### ") else "", []
+            heading, body = line.removeprefix("### ") if line.startswith("### ") else "", []
         body.append(line)
     if heading:
         yield heading, body

@@ -22,6 +22,7 @@ from alpaca.trading.stream import TradingStream
 
 from stack.embedded import EmbeddedStack
 from tests.alpaca.asking import BUY, SELL, limit, market, placed, read
+from tests.alpaca.page import PAGE, read_page
 from tests.conftest import ALPACA, ALPACA_ACCOUNTS
 
 pytestmark = pytest.mark.stack
@@ -141,6 +142,22 @@ def test_trade_updates_tell_of_replacements_and_cancellations(updates: Heard, tr
     trader.cancel_order_by_id(new.id)
     canceled = update(updates, new, TradeEvent.CANCELED)
     assert (canceled.order.status, canceled.order.canceled_at) == (OrderStatus.CANCELED, canceled.timestamp)
+
+
+def test_every_field_of_an_update_is_on_the_page_and_the_other_way_round(
+    platform: EmbeddedStack, trader: TradingClient, other: TradingClient
+) -> None:
+    who = platform.status().accounts[ALPACA_ACCOUNTS[0]]
+    stream = TradingStream(who.key_id, who.secret_key, raw_data=True, url_override=feed_url(platform, "/stream"))
+    heard: Heard = queue.Queue()
+    stream.subscribe_trade_updates(handler(heard))
+    with running(stream, heard, lambda: placed(trader, limit(BUY, 1, 10))):
+        placed(other, limit(SELL, 1, 100))
+        placed(trader, limit(BUY, 1, 100))
+        fill = until(heard, lambda message: message["data"]["event"] == "fill")
+    page = read_page(PAGE.read_text(encoding="utf-8"))
+    assert page["TradeUpdate"].there("fields") == set(fill["data"])
+    assert page["Order"].there("fields") == set(fill["data"]["order"])
 
 
 # -- market data -----------------------------------------------------------------------------------
