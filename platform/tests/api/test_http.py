@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 HALVES = {
-    "nothing at all": b"",
     "half a request line": b"GET /health",
     "a head without its end": b"GET /health/live HTTP/1.1\r\nHost: x\r\n",
     "half a body": b"POST /v2/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",

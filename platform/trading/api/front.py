@@ -46,8 +46,8 @@ _ONLY_TLS: Final = (b"strict-transport-security", b"max-age=31536000; includeSub
 def stand_in_front(app: FastAPI, settings: Settings, *, limiter: Limiter, metrics: ApiMetrics) -> None:
     """Around everything added so far. What is named last comes first."""
     app.state.draining = False
-    app.add_middleware(Admit, at_once=settings.requests_at_once, metrics=metrics)
     app.add_middleware(LimitRates, limiter=limiter, metrics=metrics)
+    app.add_middleware(Admit, at_once=settings.requests_at_once, metrics=metrics)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

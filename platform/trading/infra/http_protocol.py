@@ -17,7 +17,7 @@ _HEAD_TOO_LARGE: Final = "the request's head is too large"
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """``request_s``: from a request's first byte to its last, and from connecting to the first request's last."""
+    """``request_s``: from a request's first byte to its last."""
 
     request_s: float
     connections: int
@@ -32,7 +32,7 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._unfinished: asyncio.TimerHandle | None = None
-        self._incoming = True  # bytes have come that are not a whole request yet
+        self._incoming = False  # bytes have come that are not a whole request yet
         self._refused = False
         self._in_head = True
         self._head_bytes = self._begun = 0
@@ -41,8 +41,10 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)  # type: ignore[arg-type]  # as uvicorn narrows it
         if len(self.connections) > self.limits.connections:
             self._refuse(503, 50310000, "not executed: too many connections")
-        else:
-            self._start_timer()
+        else:  # uvicorn does this only after an answer, and would wait for a first request for ever
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -81,7 +83,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """A client that has just connected is about to ask: it is not turned away without having been heard."""
-        if self.cycle is None and not self._refused:
+        if not self._begun and not self._refused:
             self.loop.call_later(_LAST_CHANCE_S, super().shutdown)
         else:
             super().shutdown()

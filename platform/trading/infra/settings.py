@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     records_per_snapshot: int = Field(default=20_000, ge=1)
     rate_limits: dict[LimitClass, Rate] = Field(default_factory=dict)  # as in {"orders": [5, 10]}: a second, burst
     rate_limit_patience_ms: int = Field(default=20, ge=1)
-    requests_at_once: int = Field(default=1_000, ge=4)
+    requests_at_once: int = Field(default=500, ge=4)
     connections: int = Field(default=8_192, ge=1)
     request_arrival_ms: int = Field(default=10_000, ge=10)
     slow_request_ms: int = Field(default=1_000, ge=1)
