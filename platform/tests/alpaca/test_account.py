@@ -8,16 +8,27 @@ from uuid import uuid4
 
 import pytest
 from alpaca.trading.client import TradingClient
-from alpaca.trading.enums import AccountStatus, AssetClass, AssetExchange, OrderStatus, PositionSide
+from alpaca.trading.enums import (
+    AccountStatus,
+    ActivityType,
+    AssetClass,
+    AssetExchange,
+    OrderStatus,
+    PositionSide,
+    TradeActivityType,
+)
 from alpaca.trading.models import (
     AccountConfiguration,
     ClosePositionResponse,
     FailedClosePositionDetails,
+    NonTradeActivity,
     Order,
+    PortfolioHistory,
     Position,
     TradeAccount,
+    TradeActivity,
 )
-from alpaca.trading.requests import ClosePositionRequest
+from alpaca.trading.requests import ClosePositionRequest, GetPortfolioHistoryRequest
 
 from stack.embedded import EmbeddedStack
 from tests.alpaca.asking import BUY, SELL, limit, market, placed, refusal
@@ -180,3 +191,40 @@ def test_there_is_no_position_where_nothing_is_held(holder: TradingClient) -> No
         assert refusal(holder.get_open_position, symbol)[:2] == (404, 40410000)
         assert refusal(holder.close_position, symbol)[:2] == (404, 40410000)
     assert holder.close_all_positions() == []
+
+
+# -- the past --------------------------------------------------------------------------------------
+
+
+def test_the_history_ends_with_what_the_account_is_worth(holder: TradingClient, other: TradingClient) -> None:
+    placed(other, limit(SELL, 2, 100))
+    placed(holder, market(BUY, qty=2))
+    placed(other, limit(SELL, 1, 105))
+    placed(holder, limit(BUY, 1, 105))
+    request = GetPortfolioHistoryRequest(period="1D", timeframe="1H", pnl_reset="no_reset", cashflow_types="ALL")
+    history = holder.get_portfolio_history(request)
+    assert isinstance(history, PortfolioHistory)
+    equity = dollars(account(holder).equity)
+    assert (history.timeframe, history.equity[-1]) == ("1H", equity)
+    assert history.base_value is not None
+    assert history.profit_loss[-1] == pytest.approx(equity - history.base_value)
+    assert len(history.timestamp) == len(history.equity) == len(history.profit_loss_pct)
+    assert sum(history.cashflow[ActivityType.CSD]) == 100_000
+    daily = holder.get_portfolio_history(GetPortfolioHistoryRequest(period="1W", timeframe="1D"))
+    assert isinstance(daily, PortfolioHistory)
+    assert daily.equity[-1] == equity
+
+
+def test_activities_are_the_fills_and_what_was_paid_in(holder: TradingClient, other: TradingClient) -> None:
+    placed(other, limit(SELL, 1, 101))
+    placed(other, limit(SELL, 1, 102))
+    order = placed(holder, limit(BUY, 3, 102))
+    newest, before = (
+        TradeActivity(**activity) for activity in holder.get("/account/activities/FILL", {"page_size": 2})
+    )
+    assert [(one.order_id, one.symbol, one.side) for one in (newest, before)] == [(order.id, ALPACA, BUY)] * 2
+    assert (before.price, before.qty, before.cum_qty, before.leaves_qty) == (101, 1, 1, 2)
+    assert (newest.price, newest.qty, newest.cum_qty, newest.leaves_qty) == (102, 1, 2, 1)
+    assert (newest.type, newest.order_status) == (TradeActivityType.PARTIAL_FILL, OrderStatus.PARTIALLY_FILLED)
+    (paid_in,) = (NonTradeActivity(**activity) for activity in holder.get("/account/activities/CSD"))
+    assert (paid_in.net_amount, paid_in.account_id) == (100_000, account(holder).id)

@@ -58,9 +58,14 @@ def traded(trader: TradingClient, other: TradingClient) -> TradingClient:
     placed(trader, market(BUY, qty=1))
     trader.create_watchlist(CreateWatchlistRequest(name="page", symbols=[ALPACA]))
     until = time.monotonic() + _RECORDED_WITHIN_S
-    while ALPACA not in trader.get(f"/stocks/quotes/latest?symbols={ALPACA}")["quotes"] and time.monotonic() < until:
+    while not quoted(trader) and time.monotonic() < until:
         time.sleep(0.05)
     return trader
+
+
+def quoted(client: TradingClient) -> bool:
+    found: Any = client.get(f"/stocks/quotes/latest?symbols={ALPACA}")
+    return ALPACA in found["quotes"]
 
 
 def routes(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
