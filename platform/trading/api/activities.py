@@ -17,12 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from trading.api.accounts import account_uuid
 from trading.api.activity_shapes import ALPACAS_KINDS, KINDS, Place, payment_activity, place_of, trade_activity
 from trading.api.answer import answer
-from trading.api.context import Caller, Context, ContextOf
+from trading.api.context import Caller, ContextOf
 from trading.api.equity import GOT_KIND, PAID_KIND
 from trading.api.errors import WRONG_PARAMETER, ApiError
 from trading.api.yesterday import DAY_NS
 from trading.core.events import Traded
 from trading.core.orders import NS_PER_S, SELL, AccountId
+from trading.infra.database import Pool
 from trading.infra.moments import last_record_before
 from trading.infra.tables import CHARGED, GOT, PAID, REBATED
 from trading.wire.journal import decode_events
@@ -95,7 +96,7 @@ def _within(source: int, number: str) -> str:
     return _WITHIN.format(source=source, number=number)
 
 
-_PAGES: Final = {direction: _page_statement(direction) for direction in ("asc", "desc")}
+PAGES: Final = {direction: _page_statement(direction) for direction in ("asc", "desc")}
 _RECORDS: Final = "SELECT sequence, events FROM journal WHERE sequence = ANY($1)"
 _FILLED_UNTIL: Final = """
 SELECT coalesce(sum(quantity), 0)::bigint AS filled FROM fills
@@ -128,14 +129,14 @@ class ActivitiesRequest(PageRequest):
 async def list_activities(
     query: Annotated[ActivitiesRequest, Query()], account_id: Caller, shared: ContextOf
 ) -> Response:
-    return await _page(query, _kinds(query), account_id, shared)
+    return answer(await page_of(account_id, query, _kinds(query), shared.database))
 
 
 @router.get("/account/activities/{activity_type}")
 async def list_activities_of_type(
     activity_type: str, query: Annotated[PageRequest, Query()], account_id: Caller, shared: ContextOf
 ) -> Response:
-    return await _page(query, _known([activity_type]), account_id, shared)
+    return answer(await page_of(account_id, query, _known([activity_type]), shared.database))
 
 
 def _kinds(query: ActivitiesRequest) -> list[str]:
@@ -156,21 +157,24 @@ def _known(kinds: list[str]) -> list[str]:
     return kinds
 
 
-async def _page(query: PageRequest, kinds: list[str], account_id: AccountId, shared: Context) -> Response:
-    first, last = await _bounds(query, shared)
+async def page_of(
+    account_id: AccountId, query: PageRequest, kinds: Sequence[str], database: Pool
+) -> list[dict[str, Any]]:
+    """Raises ApiError for a token that is none, and DatabaseError."""
+    first, last = await _bounds(query, database)
     if query.page_token is not None:
         token = place_of(query.page_token)
         if token is None:
             raise ApiError(422, "page_token: expected the id of the last activity seen", code=WRONG_PARAMETER)
         first, last = (max(first, token), last) if query.direction == "asc" else (first, min(last, token))
     if first >= last:
-        return answer([])
+        return []
     arguments = account_id, kinds, *first, *last, query.page_size
-    rows = await shared.database.fetch(_PAGES[query.direction], *arguments)
-    return answer(await _public(rows, account_id, shared))
+    rows = await database.fetch(PAGES[query.direction], *arguments)
+    return await _public(rows, account_id, database)
 
 
-async def _bounds(query: PageRequest, shared: Context) -> tuple[Place, Place]:
+async def _bounds(query: PageRequest, database: Pool) -> tuple[Place, Place]:
     """Between which places, exclusively, the times that were asked for lie."""
     after_ns, until_ns = _ns(query.after), _ns(query.until)
     if query.day is not None:
@@ -180,14 +184,14 @@ async def _bounds(query: PageRequest, shared: Context) -> tuple[Place, Place]:
         after_ns, until_ns = _clamped(midnight_ns - 1), _clamped(midnight_ns + DAY_NS)
     first, last = _BEFORE_ALL, _AFTER_ALL
     if after_ns is not None:
-        first = Place(await last_record_before(after_ns + 1, shared.database) + 1, -1, 0)
+        first = Place(await last_record_before(after_ns + 1, database) + 1, -1, 0)
     if until_ns is not None:
-        last = Place(await last_record_before(until_ns, shared.database) + 1, -1, 0)
+        last = Place(await last_record_before(until_ns, database) + 1, -1, 0)
     return first, last
 
 
-async def _public(rows: Sequence[asyncpg.Record], account_id: AccountId, shared: Context) -> list[dict[str, Any]]:
-    leaves = await _leaves(rows, shared)
+async def _public(rows: Sequence[asyncpg.Record], account_id: AccountId, database: Pool) -> list[dict[str, Any]]:
+    leaves = await _leaves(rows, database)
     activities = []
     for row in rows:
         if row["kind"] != "FILL":
@@ -195,17 +199,17 @@ async def _public(rows: Sequence[asyncpg.Record], account_id: AccountId, shared:
         else:
             left = leaves[row["number"]]
             reduced = row["reduced_quantity"] > 0  # then, or only later
-            filled = await _filled_until(row, account_id, shared) if reduced else row["quantity"] - left
+            filled = await _filled_until(row, account_id, database) if reduced else row["quantity"] - left
             activity = trade_activity(row, filled=filled, leaves=left)
         activities.append({"account_id": account_uuid(account_id), **activity})
     return activities
 
 
-async def _leaves(rows: Sequence[asyncpg.Record], shared: Context) -> dict[int, int]:
+async def _leaves(rows: Sequence[asyncpg.Record], database: Pool) -> dict[int, int]:
     """What each trade left of each order, by the trade's number and side: as the journal tells it."""
     records = sorted({row["sequence"] for row in rows if row["kind"] == "FILL"})
     leaves = {}
-    for record in await shared.database.fetch(_RECORDS, records) if records else []:
+    for record in await database.fetch(_RECORDS, records) if records else []:
         for event in decode_events(record["events"]):
             if isinstance(event, Traded):
                 taker = event.trade_id * 2 + (event.taker_side is SELL)
@@ -213,9 +217,9 @@ async def _leaves(rows: Sequence[asyncpg.Record], shared: Context) -> dict[int, 
     return leaves
 
 
-async def _filled_until(row: asyncpg.Record, account_id: AccountId, shared: Context) -> int:
+async def _filled_until(row: asyncpg.Record, account_id: AccountId, database: Pool) -> int:
     arguments = account_id, row["order_id"], row["sequence"], row["number"] // 2
-    ((filled,),) = await shared.database.fetch(_FILLED_UNTIL, *arguments)
+    ((filled,),) = await database.fetch(_FILLED_UNTIL, *arguments)
     return int(filled)
 
 

@@ -45,7 +45,7 @@ _PAYMENTS: Final = "\n    UNION ALL ".join(
 
 # One statement, so that what is there and what happened before are of the same moment. Bucket 1 begins with the first
 # moment of $3, and every later moment begins another.
-_BOOK: Final = f"""
+BOOK: Final = f"""
 WITH since AS MATERIALIZED ({LAST_RECORD_BEFORE}),
 payments AS ({_PAYMENTS})
 SELECT 0 AS bucket, 'HELD' AS kind, b.asset, available + reserved AS amount, 0 AS cash,
@@ -106,7 +106,7 @@ class Book:
 async def read_book(account_id: AccountId, moments_ns: Sequence[int], database: Pool) -> Book:
     """``moments_ns`` ascend. Raises DatabaseError."""
     arguments = moments_ns[0], account_id, moments_ns
-    rows = await database.fetch(_BOOK, *arguments, deadline_s=_DEADLINE_S)
+    rows = await database.fetch(BOOK, *arguments, deadline_s=_DEADLINE_S)
     held = [row for row in rows if row["kind"] == "HELD"]
     return Book(
         cash=sum(row["amount"] for row in held if row["asset"] == CASH),

@@ -97,7 +97,7 @@ async def get_portfolio_history(
     shown = len(steps.starts)
     base, base_at = _base(values[0], values[-shown:], moments[0], steps)
     by_day = query.pnl_reset == "per_day" and steps.timeframe != "1D"
-    bases = _daily_bases(moments, values, steps) if by_day else [base] * shown
+    bases = _daily_bases(moments, values, steps) if by_day else _bases(base, values[0], values[-shown:])
     profits = [value - before for value, before in zip(values[-shown:], bases, strict=True)]
     asof = {} if base_at is None else {"base_value_asof": base_at}
     return answer(
@@ -127,7 +127,7 @@ def steps_of(query: HistoryRequest, now_ns: int) -> Steps:
     if start_ns >= end_ns:
         raise ApiError(422, "start is not before end", code=WRONG_PARAMETER)
     length_ns = end_ns - start_ns
-    timeframe = query.timeframe or _usual_timeframe(length_ns)
+    timeframe = query.timeframe or _usual_timeframe(-(-length_ns // DAY_NS))
     if timeframe != "1D" and length_ns > _MAX_INTRADAY_NS:
         raise ApiError(422, f"timeframe {timeframe} goes with 30 days at most", code=WRONG_PARAMETER)
     step_ns = _STEPS_NS[timeframe]
@@ -148,11 +148,11 @@ def _end_ns(query: HistoryRequest, period: str, now_ns: int) -> int:
     return now_ns
 
 
-def _usual_timeframe(length_ns: int) -> str:
-    """As Alpaca chooses: minutes for less than a week, quarters of an hour for less than 30 days."""
-    if length_ns < 7 * DAY_NS:
+def _usual_timeframe(days: int) -> str:
+    """As Alpaca chooses."""
+    if days < 7:
         return "1Min"
-    return "15Min" if length_ns < 30 * DAY_NS else "1D"
+    return "15Min" if days < 30 else "1D"
 
 
 def _moved(moment_ns: int, period: str, sign: int) -> int:
@@ -185,10 +185,14 @@ def _base(opening: int, values: Sequence[int], midnight_ns: int, steps: Steps) -
     """What profit is counted from, and the day at whose end, or in whose course, the account was worth that."""
     if opening:
         return opening, _day(midnight_ns - 1)
-    for value, start_ns in zip(values, steps.starts, strict=True):
-        if value:
-            return value, _day(start_ns)
-    return 0, None
+    found = ((value, _day(start_ns)) for value, start_ns in zip(values, steps.starts, strict=True) if value)
+    return next(found, (0, None))
+
+
+def _bases(base: int, opening: int, values: Sequence[int]) -> list[int]:
+    """For each window: nothing before there was anything."""
+    first = 0 if opening else next((n for n, value in enumerate(values) if value), len(values))
+    return [0] * first + [base] * (len(values) - first)
 
 
 def _daily_bases(moments: Sequence[int], values: Sequence[int], steps: Steps) -> list[int]:
