@@ -8,8 +8,7 @@ from typing import Any
 import aiohttp
 
 from stack.embedded import EmbeddedStack
-
-COOKIE = "elson_session"
+from trading.api.cookies import COOKIE
 
 
 @dataclass(frozen=True, slots=True)

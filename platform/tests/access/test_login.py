@@ -15,6 +15,7 @@ from stack.embedded import EmbeddedStack
 from tests.access.conftest import PASSWORD
 from tests.access.own_api import own_api
 from tests.access.people import log_in, session_headers, try_login
+from trading.api.cookies import COOKIE
 from trading.core.orders import AccountId
 from trading.infra.database import Pool
 from trading.infra.identity import Role
@@ -107,7 +108,7 @@ async def test_a_changed_password_ends_all_sessions_but_the_one_it_begins(
         body = {"password": password, "new_password": new_password}
         headers = session_headers(base, token)
         async with http.post(f"{base}/auth/v1/password", json=body, headers=headers) as response:
-            cookie = response.cookies.get("elson_session")
+            cookie = response.cookies.get(COOKIE)
             return response.status, cookie.value if cookie else None
 
     async def session_status(token: str | None) -> int:

@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from stack.embedded import EmbeddedStack
 from tests.access.conftest import PASSWORD
 from tests.access.own_api import own_api, settings_for
-from tests.access.people import COOKIE, key_headers, log_in, session_headers, try_login
+from tests.access.people import key_headers, log_in, session_headers, try_login
+from trading.api.cookies import COOKIE
 from trading.core.orders import AccountId
 from trading.infra import redis
 from trading.infra.database import Pool

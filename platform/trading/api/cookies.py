@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from trading.api.errors import ApiError
 from trading.infra.settings import Settings
 
+COOKIE: Final = "elson_session"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -28,7 +29,7 @@ def drop_session(response: Response, settings: Settings) -> None:
 
 def _name(settings: Settings) -> str:
     """Behind TLS with the prefix that keeps other hosts of our domain from setting it (RFC 6265bis, 4.1.3.2)."""
-    return "__Host-elson_session" if settings.behind_tls else "elson_session"
+    return f"__Host-{COOKIE}" if settings.behind_tls else COOKIE
 
 
 def require_own_page(request: Request) -> None:

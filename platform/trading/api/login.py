@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from typing import Annotated, Any, Final
@@ -25,10 +26,11 @@ from trading.infra.people import (
     set_password,
 )
 from trading.infra.rate_limits import LimitClass
+from trading.infra.telemetry import log
 
 router = APIRouter(prefix="/auth/v1")
 
-_is_name: Final = re.compile(NAME_PATTERN).match
+_is_name: Final = re.compile(NAME_PATTERN).fullmatch
 
 
 class LoginRequest(BaseModel):
@@ -68,6 +70,7 @@ async def log_out_everywhere(request: Request, shared: ContextOf, who: Who) -> R
     _, person = await _session(request, shared)
     await end_sessions(shared.database, person.name)
     await shared.sessions.end_all(person.name)
+    log("logged_out_everywhere", person=person.name)
     return _logged_out(shared)
 
 
@@ -80,6 +83,7 @@ async def change_password(change: PasswordRequest, request: Request, shared: Con
     await shared.sessions.end_all(person.name)
     if changed is None:
         raise _wrong()
+    log("password_changed", person=person.name)
     return await _begin_session(changed, request, shared)
 
 
@@ -90,6 +94,7 @@ async def _person_with(name: str, password: str, shared: Context) -> Person:
         raise ApiError(429, f"too many log-ins; the next one in {math.ceil(decision.retry_after_s)} s")
     known = await password_hash_of(shared.database, name) if _is_name(name) else None
     if not await shared.passwords.verify(known, password):
+        log("login_refused", level=logging.WARNING, person=name if known else None)
         raise _wrong()
     if known is not None and shared.passwords.outdated(known):
         await rehash(shared.database, name, known, await shared.passwords.hash(password))
@@ -107,7 +112,9 @@ async def _begin_session(person: Person, request: Request, shared: Context) -> R
     before = session_token(request, shared.settings)
     if before is not None:
         await shared.sessions.end(before)
-    token = await shared.sessions.begin(person, request.client.host if request.client else "")
+    source = request.client.host if request.client else ""
+    token = await shared.sessions.begin(person, source)
+    log("logged_in", person=person.name, source=source)
     response = answer(_shown(person.identity))
     set_session(response, token, shared.settings)
     return response

@@ -8,12 +8,14 @@ from fastapi import FastAPI
 
 from trading.api.access import Table
 from trading.api.context import KEY_ID_HEADER, SECRET_HEADER
+from trading.api.cookies import COOKIE
 
 _SCHEMES: Final = {
     "key_id": {"type": "apiKey", "in": "header", "name": KEY_ID_HEADER},
     "secret_key": {"type": "apiKey", "in": "header", "name": SECRET_HEADER},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
 }
-_BOTH: Final[list[dict[str, list[str]]]] = [{name: [] for name in _SCHEMES}]
+_WAYS: Final[list[dict[str, list[str]]]] = [{"key_id": [], "secret_key": []}, {"session": []}]
 
 
 def describe_access(app: FastAPI, table: Table) -> None:
@@ -27,7 +29,7 @@ def describe_access(app: FastAPI, table: Table) -> None:
             for path, operations in document["paths"].items():
                 for method, operation in operations.items():
                     if table.get((method.upper(), path)) is not None:
-                        operation["security"] = _BOTH
+                        operation["security"] = _WAYS
         return document
 
     app.openapi = describe  # type: ignore[method-assign]
