@@ -88,7 +88,7 @@ class Front:
                 message["headers"] = [*message.get("headers", ()), *own]
             await send(message)
 
-        self._metrics.in_flight.inc()
+        self._metrics.in_flight += 1
         error: Exception | None = None
         try:
             if timeout is None or _set_timeout(timeout):
@@ -102,7 +102,7 @@ class Front:
             text = f"internal error; please tell us the request id {request_id.decode()}"
             await _answer(watch, 500, 50010000, text)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.in_flight -= 1
             seconds = time.perf_counter() - started_s
             self._metrics.answered(scope["method"], _route(scope), status or 500, seconds)
             if status >= 400 or seconds > self._slow_s or error:

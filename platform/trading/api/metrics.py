@@ -16,7 +16,9 @@ class ApiMetrics:
         self.seconds = Histogram(
             "api_request_seconds", "Time to answer.", ["route"], buckets=LATENCY_BUCKETS_S, registry=self.registry
         )
-        self.in_flight = Gauge("api_requests_in_flight", "Requests not answered yet.", registry=self.registry)
+        self.in_flight = 0
+        in_flight = Gauge("api_requests_in_flight", "Requests not answered yet.", registry=self.registry)
+        in_flight.set_function(lambda: self.in_flight)
         self.limited = Counter(
             "api_rate_limited", "Requests refused for their rate (429).", ["limit"], registry=self.registry
         )

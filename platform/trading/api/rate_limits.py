@@ -21,7 +21,7 @@ Headers = list[tuple[bytes, bytes]]
 # Alpaca's names. The reset is the second of the Unix epoch in which the bucket is full again.
 LIMIT_HEADERS: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
-_LIMIT_HEADERS: Final = tuple(name.lower().encode() for name in LIMIT_HEADERS)
+_LIMIT, _REMAINING, _RESET = (name.lower().encode() for name in LIMIT_HEADERS)
 _CREDENTIALS: Final = frozenset({b"apca-api-key-id", b"apca-api-secret-key", b"cookie", b"authorization"})
 _NEVER_LIMITED: Final = ("/health", "/metrics")  # whoever watches must see, most of all now
 _CALLERS_KEPT: Final = 20_000
@@ -30,6 +30,8 @@ _CALLERS_KEPT: Final = 20_000
 def class_of(method: str, path: str) -> LimitClass | None:
     """None for what is not limited."""
     if path.startswith("/v2/orders"):
+        if method == "POST":
+            return LimitClass.ORDERS
         if method in ("GET", "HEAD"):
             return LimitClass.READS
         return LimitClass.CANCELS if method == "DELETE" else LimitClass.ORDERS
@@ -56,7 +58,7 @@ class LimitRates:
         if limit_class is None:
             await self._app(scope, receive, send)
             return
-        shown = hash(tuple(header for header in scope["headers"] if header[0] in _CREDENTIALS))
+        shown = hash(tuple([header for header in scope["headers"] if header[0] in _CREDENTIALS]))
         name = self._callers.get(shown)
         if limit_class is LimitClass.LOGIN or name is None:
             limit_class = limit_class if limit_class is LimitClass.LOGIN else LimitClass.STRANGERS
@@ -87,8 +89,11 @@ class LimitRates:
 
 
 def _headers(decision: Decision) -> Headers:
-    figures = (decision.limit, decision.remaining, math.ceil(time.time() + decision.reset_s))
-    return [(name, b"%d" % figure) for name, figure in zip(_LIMIT_HEADERS, figures, strict=True)]
+    return [
+        (_LIMIT, b"%d" % decision.limit),
+        (_REMAINING, b"%d" % decision.remaining),
+        (_RESET, b"%d" % math.ceil(time.time() + decision.reset_s)),
+    ]
 
 
 async def _refuse(send: Send, limits: Headers, limit_class: LimitClass, decision: Decision) -> None:
