@@ -82,6 +82,8 @@ async def test_the_audit_is_read_in_pages_and_by_who_what_and_when(office: Offic
     assert [row["id"] for row in between["calls"]] == [marks[1]["id"]]
     assert {row["what"].split()[0] for row in (await calls(office, what="GET"))["calls"]} == {"GET"}
     assert (await calls(office, who="nobody"))["calls"] == []
+    assert (await calls(office, after="9999-12-31T23:59:59-23:00"))["calls"] == []
+    assert (await calls(office, until="0001-01-01T00:00:00+23:00"))["calls"] == []
     for bad in ("limit=0", "page_token=x", "after=yesterday", "colour=blue"):
         status, error = await office.operator("GET", f"/audit?{bad}")
         assert (status, bad.split("=")[0] in error["message"]) == (422, True)

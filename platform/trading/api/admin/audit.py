@@ -42,8 +42,13 @@ async def read_audit(query: Annotated[AuditQuery, Query()], shared: ContextOf) -
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    """Without an offset it is UTC."""
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+    """Without an offset it is UTC; what is beyond the calendar there bounds as well as its first or last day."""
+    if moment is None or moment.tzinfo is None:
+        return moment and moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return moment.replace(tzinfo=UTC)
 
 
 def _shown(row: Record) -> dict[str, Any]:
