@@ -22,6 +22,7 @@ from alpaca.trading.requests import (
 
 from tests.alpaca.asking import refusal
 from tests.conftest import ALPACA, SYMBOLS
+from trading.api.clock import next_changes
 
 pytestmark = pytest.mark.stack
 
@@ -88,6 +89,13 @@ def test_the_clock_of_an_open_market_says_when_the_day_ends(trader: TradingClien
     midnight = datetime.combine(clock.timestamp.date() + timedelta(days=1), datetime.min.time(), UTC)
     assert (clock.is_open, clock.next_close, clock.next_open) == (True, midnight, midnight)
     assert abs(clock.timestamp - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_closed_market_opens_before_it_closes() -> None:
+    now = datetime(2028, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC)
+    opens, closes = datetime(2028, 2, 29, tzinfo=UTC), datetime(2028, 3, 1, tzinfo=UTC)
+    assert next_changes(now, is_open=False) == (opens, closes)
+    assert next_changes(now, is_open=True) == (opens, opens)
 
 
 def test_every_day_of_the_calendar_is_a_trading_day(trader: TradingClient) -> None:
