@@ -13,6 +13,7 @@ from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
 from stack.topology import Instrument, Topology, platform_topology
+from tests.admin.office import Office
 from tests.client import Client
 
 SYMBOLS = ("AAA", "BBB", "FED", "SHO")
@@ -57,3 +58,20 @@ async def own_platform(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
 async def client(platform: EmbeddedStack) -> AsyncIterator[Client]:
     async with Client(platform.status()) as client:
         yield client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def administered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
+    """For tests that need officers: what they list, halt or switch off, nobody else's tests should feel.
+
+    Both engines run again at the end of each test.
+    """
+    options = StackOptions(tmp_path_factory.mktemp("logs"))
+    async with EmbeddedStack(small_platform(), options) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def office(administered: EmbeddedStack) -> AsyncIterator[Office]:
+    async with Office(administered) as office:
+        yield office
