@@ -53,9 +53,10 @@ LISTED = Instrument(AAA, 10_000, 100, SHARE, 100 * DOLLAR, 500_000, 40_000, 5, s
 class Floor:
     """An exchange, the feed's view of it, and a subscriber's book."""
 
-    def __init__(self) -> None:
+    def __init__(self, view: MarketView | None = None) -> None:
         self.exchange = Exchange()
-        self.view = MarketView(sequence=0, epoch=1, last_records={}, open_orders=[], positions={})
+        self.view = view or MarketView(sequence=0, epoch=1, last_records={}, open_orders=[], positions={})
+        self.at_ns = 2  # of orders placed
         self.book = BookBuilder(AAA, sequence=0)
         self.orders: dict[OrderId, OrderView] = {}
         self.accepted = self.traded = 0
@@ -105,7 +106,9 @@ class Floor:
         name, tif = f"c-{self.accepted}", more.pop("time_in_force", TimeInForce.DAY)
         limit = None if price is None else price * DOLLAR
         broadcast = self.do(
-            PlaceOrder(2, ACCOUNTS[account], name, AAA, side, order_type, tif, quantity, limit, more.get("special"))
+            PlaceOrder(
+                self.at_ns, ACCOUNTS[account], name, AAA, side, order_type, tif, quantity, limit, more.get("special")
+            )
         )
         assert broadcast is not None
         self.traded += len(messages(broadcast, "trades"))
