@@ -142,6 +142,7 @@ async def test_orders_leave_room_for_cancels_and_reads_for_orders() -> None:
         ("PATCH", "/v2/orders/1", LimitClass.ORDERS),
         ("DELETE", "/v2/orders", LimitClass.CANCELS),
         ("DELETE", "/v2/positions/AAA", LimitClass.CANCELS),
+        ("PUT", "/admin/v1/kill_switch", LimitClass.CANCELS),
         ("GET", "/v2/orders", LimitClass.READS),
         ("GET", "/v2/stocks/bars", LimitClass.DATA),
         ("POST", "/auth/v1/login", LimitClass.LOGIN),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from trading.api.answer import answer
 from trading.api.context import Caller, ContextOf
 from trading.api.holdings import account_of
-from trading.api.yesterday import DAY_NS
+from trading.wire.market_data import DAY_NS
 from trading.wire.orders import asset_uuid, decimal_text, rfc3339
 
 router = APIRouter(prefix="/v2")

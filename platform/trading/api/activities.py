@@ -20,13 +20,13 @@ from trading.api.answer import answer
 from trading.api.context import Caller, ContextOf
 from trading.api.equity import GOT_KIND, PAID_KIND
 from trading.api.errors import WRONG_PARAMETER, ApiError
-from trading.api.yesterday import DAY_NS
 from trading.core.events import Traded
 from trading.core.orders import NS_PER_S, SELL, AccountId
 from trading.infra.database import Pool
 from trading.infra.moments import last_record_before
 from trading.infra.tables import CHARGED, GOT, PAID, REBATED
 from trading.wire.journal import decode_events
+from trading.wire.market_data import DAY_NS
 
 router = APIRouter(prefix="/v2")
 

@@ -18,9 +18,9 @@ from trading.api.answer import answer
 from trading.api.context import Caller, ContextOf
 from trading.api.equity import Book, equities, read_book
 from trading.api.errors import WRONG_PARAMETER, ApiError
-from trading.api.yesterday import DAY_NS
 from trading.core.events import CASH
 from trading.core.orders import MICROS_PER_DOLLAR, NS_PER_S
+from trading.wire.market_data import DAY_NS
 
 router = APIRouter(prefix="/v2")
 

@@ -21,7 +21,6 @@ from trading.api.errors import ApiError
 from trading.api.market_data_reads import Fields, Item, MarketData, Window
 from trading.api.market_data_requests import (
     DAY,
-    DAY_NS,
     MAX_NS,
     MINUTE,
     Bars,
@@ -35,6 +34,7 @@ from trading.api.market_data_requests import (
     SymbolInPath,
     timeframe_of,
 )
+from trading.wire.market_data import DAY_NS
 
 router = APIRouter(prefix="/v2/stocks")
 

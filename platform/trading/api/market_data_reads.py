@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import asyncpg
 import msgspec
 
-from trading.api.market_data_requests import DAY_NS, MAX_NS, Cursor, Timeframe, Unit
+from trading.api.market_data_requests import MAX_NS, Cursor, Timeframe, Unit
 from trading.core.orders import NS_PER_S
 from trading.infra.database import Pool
-from trading.wire.market_data import MINUTE_NS, Bar, Quote, bar_fields, quote_fields, trade_fields
+from trading.wire.market_data import DAY_NS, MINUTE_NS, Bar, Quote, bar_fields, quote_fields, trade_fields
 
 _CONNECTIONS: Final = 4
 _ROWS_AT_ONCE: Final = 200  # encoded before other requests have their turn

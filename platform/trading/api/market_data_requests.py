@@ -18,10 +18,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from trading.api.errors import ApiError
 from trading.core.orders import NS_PER_S
-from trading.wire.market_data import MINUTE_NS
+from trading.wire.market_data import DAY_NS, MINUTE_NS
 
 MAX_NS: Final = 2**63 - 1
-DAY_NS: Final = 24 * 60 * MINUTE_NS
 MAX_LIMIT: Final = 10_000
 MAX_SYMBOLS: Final = 100
 

@@ -24,6 +24,7 @@ LIMIT_HEADERS: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLim
 _LIMIT, _REMAINING, _RESET = (name.lower().encode() for name in LIMIT_HEADERS)
 _CREDENTIALS: Final = frozenset({b"apca-api-key-id", b"apca-api-secret-key", b"cookie", b"authorization"})
 _NEVER_LIMITED: Final = ("/health", "/metrics")  # whoever watches must see, most of all now
+_STOPS: Final = ("/kill_switch", "/phase")  # what takes risk away
 _CALLERS_KEPT: Final = 20_000
 
 
@@ -38,6 +39,8 @@ def class_of(method: str, path: str) -> LimitClass | None:
     if path.startswith("/v2/stocks"):
         return LimitClass.DATA
     if path.startswith("/v2/positions") and method == "DELETE":
+        return LimitClass.CANCELS
+    if path.startswith("/admin/v1") and path.endswith(_STOPS):
         return LimitClass.CANCELS
     if path.startswith(_NEVER_LIMITED):
         return None

@@ -12,8 +12,8 @@ from trading.api.holdings import Account
 from trading.core.orders import NS_PER_S, AccountId
 from trading.infra.database import Pool
 from trading.infra.moments import last_record_before, last_trades_before, prices_at
+from trading.wire.market_data import DAY_NS
 
-DAY_NS: Final = 86_400 * NS_PER_S
 _MAX_ACCOUNTS: Final = 10_000
 # A record that was stamped before midnight may become visible a little after it.
 _SETTLED_NS: Final = 10 * NS_PER_S

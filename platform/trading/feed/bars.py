@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from trading.core.events import Traded
-from trading.core.orders import NS_PER_S
 from trading.feed.messages import Message, bar_message
-from trading.wire.market_data import MINUTE_NS, Bar, MinuteBars, bar_of
+from trading.wire.market_data import DAY_NS, MINUTE_NS, Bar, MinuteBars, bar_of
 
 BARS: Final = "bars"
 UPDATED_BARS: Final = "updatedBars"
 DAILY_BARS: Final = "dailyBars"
-_NEW_YORK: Final = ZoneInfo("America/New_York")
-_MINUTES_A_DAY: Final = 1_440
 
 
 class Bars:
@@ -98,11 +92,5 @@ def _merge(bars: dict[str, Bar], later: Bar, start_ns: int) -> None:
 
 
 def day_start_ns(at_ns: int) -> int:
-    """Midnight in New York, where a daily bar begins."""
-    return _day_start_s(at_ns // MINUTE_NS) * NS_PER_S
-
-
-@lru_cache(maxsize=_MINUTES_A_DAY)
-def _day_start_s(minute: int) -> int:
-    local = datetime.fromtimestamp(minute * 60, UTC).astimezone(_NEW_YORK)
-    return int(local.replace(hour=0, minute=0, second=0).timestamp())
+    """Midnight UTC, where days begin in all market data here."""
+    return at_ns - at_ns % DAY_NS

@@ -163,8 +163,8 @@ ledger = Table(
     Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (micro-shares)
     Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
 )
-# What an account paid and got beside its trades, and what its trades cost it. The postings of an order without a fee are
-# in none of the four. A query finds an index only where it repeats the condition.
+# What an account paid and got beside its trades, and what its trades cost it. The postings of an order without a fee
+# are in none of the four. A query finds an index only where it repeats the condition.
 _OTHERS = "credit_account_id <> debit_account_id AND debit_bucket = 'available'"
 PAID = f"debit_account_id > 0 AND credit_account_id >= 0 AND {_OTHERS}"
 GOT = f"credit_account_id > 0 AND debit_account_id >= 0 AND {_OTHERS}"

@@ -17,6 +17,7 @@ from trading.wire.feed import Levels, number_of
 from trading.wire.orders import rfc3339
 
 MINUTE_NS: Final = 60 * NS_PER_S
+DAY_NS: Final = 24 * 60 * MINUTE_NS
 
 # One market, which the codes of the consolidated tapes have no letter for: E is their "market independent".
 EXCHANGE: Final = "E"
