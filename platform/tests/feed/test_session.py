@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
@@ -88,8 +89,12 @@ async def played(limits: Limits | None = None, queue: QueueLimits | None = None)
 
 
 async def subscribed(feed: Played, key: str = "trader", **channels: Any) -> ClientConnection:
-    """Nothing it is sent has been read, but for the answers."""
-    client = await connect(f"{feed.url}/v2/iex", max_size=None, max_queue=1, compression=None)
+    """Nothing it is sent has been read, but for the answers; there is little room for what waits to be."""
+    server = urlsplit(feed.url)
+    wire = socket.socket()
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+    wire.connect((server.hostname, server.port))
+    client = await connect(f"{feed.url}/v2/iex", sock=wire, max_queue=1, close_timeout=0.2, compression=None)
     await client.send(json.dumps({"action": "auth", "key": key, "secret": "s"}))
     await client.send(json.dumps({"action": "subscribe", **(channels or {"orderbooks": ["*"]})}))
     for _ in range(3):
