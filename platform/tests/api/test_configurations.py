@@ -115,7 +115,7 @@ async def test_fractions_are_traded_only_while_the_owner_wants_them(office: Offi
     status, order = await trader.ask("DELETE", f"/v2/positions/{venue.symbol}")
     assert (status, order["filled_qty"]) == (200, "1.5")
     await choose(trader, fractional_trading=True)
-    await venue.trade(trader, "buy", "0.5", "10.00")
+    await venue.trade(trader, "buy", "0.5", "11.00")
 
 
 async def test_what_has_no_meaning_here_is_only_accepted_as_it_is(office: Office) -> None:

@@ -33,6 +33,7 @@ from trading.api.market_data_reads import MarketData
 from trading.api.metrics import ApiMetrics
 from trading.api.openapi import describe_access
 from trading.api.order_entry import PlaceDirectly
+from trading.api.read_entry import ReadDirectly
 from trading.api.yesterday import Yesterday
 from trading.infra import redis
 from trading.infra.database import Pool
@@ -90,5 +91,6 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
     errors.install(app)
     app.add_middleware(LimitBody)
     app.add_middleware(PlaceDirectly)
+    app.add_middleware(ReadDirectly)
     stand_in_front(app, settings, limiter=limiter, metrics=metrics)
     return app
