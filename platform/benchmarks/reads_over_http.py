@@ -68,8 +68,8 @@ class Reader:
         return answered / (perf_counter() - started)
 
     def close(self) -> None:
-        for connection in self._connections:
-            connection.close()
+        for open_one in self._connections:
+            open_one.close()
 
 
 def get(path: str, account: AccountStatus) -> bytes:

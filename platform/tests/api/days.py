@@ -11,12 +11,12 @@ from typing import Any
 import asyncpg
 
 from tests.core.flow import LIVELY, Flow
-from trading.api.yesterday import DAY_NS
 from trading.core.events import CASH, InstrumentListed, LedgerPosted, PhaseChanged, Traded
 from trading.core.orders import MICROS_PER_SHARE
 from trading.engine.replica import Replica
 from trading.infra.journal import Batch, JournalWriter
 from trading.wire.journal import JournalRecord
+from trading.wire.market_data import DAY_NS
 
 COMMANDS = 3_000
 MEAN_PAUSE_NS = 100_000_000  # of the flow

@@ -17,10 +17,12 @@ from tests.engine.conftest import database, shared_postgres
 from trading.api.equity import equities, read_book
 from trading.api.errors import ApiError
 from trading.api.history import HistoryRequest, steps_of
-from trading.api.holdings import account_of
-from trading.api.yesterday import DAY_NS, Yesterday
+from trading.api.holdings import Account, accounts_of
+from trading.api.yesterday import Yesterday
+from trading.core.orders import AccountId
 from trading.infra.database import Pool, connect
 from trading.wire.journal import JournalRecord
+from trading.wire.market_data import DAY_NS
 
 __all__ = ["database", "shared_postgres"]
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
@@ -31,6 +33,10 @@ async def pool(database: EmbeddedStack) -> AsyncIterator[Pool]:
     pool = Pool(database.postgres_dsn(), "test")
     yield pool
     await pool.close()
+
+
+async def account_of(account_id: AccountId, pool: Pool) -> Account:
+    return (await accounts_of([account_id], pool))[account_id]
 
 
 async def lived(database: EmbeddedStack, seed: int) -> list[JournalRecord]:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Response
 
 from trading.api.answer import answer
 from trading.api.context import Caller, ContextOf
-from trading.api.holdings import account_of
 from trading.wire.market_data import DAY_NS
 from trading.wire.orders import asset_uuid, decimal_text, rfc3339
 
@@ -47,7 +46,7 @@ async def get_account(account_id: Caller, shared: ContextOf) -> Response:
     options); ``maintenance_margin`` and ``sma`` (nothing is ever sold by force); ``accrued_fees`` (fees are paid with
     the trade that causes them). Absent are pending transfers: money arrives at once.
     """
-    account = await account_of(account_id, shared.database)
+    account = await shared.reads.account(account_id)
     opening = await shared.yesterday.opening(account_id, account)
     values = [holding.value_micros for holding in account.holdings]
     equity, power = decimal_text(account.equity), decimal_text(max(account.buying_power, 0))

@@ -34,6 +34,7 @@ from trading.api.metrics import ApiMetrics
 from trading.api.openapi import describe_access
 from trading.api.order_entry import PlaceDirectly
 from trading.api.read_entry import ReadDirectly
+from trading.api.reads import Reads
 from trading.api.yesterday import Yesterday
 from trading.infra import redis
 from trading.infra.database import Pool
@@ -60,9 +61,9 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
         async with EngineClient(settings.engines, capacity=settings.queue_capacity) as engine:
             keys = KeyRing(gate, settings.key_pepper.get_secret_value())
             sessions = Sessions(client, gate, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
-            yesterday = Yesterday(database)
             app.state.context = Context(
-                *(settings, engine, database, client, keys, metrics, table, limiter, sessions, passwords, yesterday)
+                *(settings, engine, database, client, keys, metrics, table, limiter, sessions, passwords),
+                *(Yesterday(database), Reads(database)),
             )
             app.state.market_data = MarketData(settings.postgres_dsn.get_secret_value(), settings.node)
             app.state.health = health.Health(app.state.context)

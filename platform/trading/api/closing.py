@@ -7,7 +7,7 @@ again, or twice at once, before that order is there names the same one and gets 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import ROUND_DOWN
 from typing import Annotated, Any, Final
 from uuid import NAMESPACE_OID, uuid5
@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trading.api.context import Context
 from trading.api.errors import ANSWERED, ApiError, answer_to, refusal
-from trading.api.holdings import Holding
 from trading.api.order_requests import PlainDecimal
 from trading.api.orders import execute
 from trading.core.commands import PlaceOrder
@@ -33,15 +32,16 @@ from trading.core.orders import (
 from trading.wire.engine import Denied
 from trading.wire.orders import public_order, shares_text
 
-# The newest order, the lot, and the shares that open orders are going to buy back.
-_MARKET: Final = """
-SELECT lot, fractionable, (
+# The position, the newest order, and the shares that open orders are going to buy back: all of one moment, so that the
+# position is what all orders up to the newest have made of it.
+_POSITION: Final = """
+SELECT available, reserved, lot, fractionable, (
     SELECT order_id FROM orders WHERE account_id = $1 AND symbol = $2 ORDER BY order_id DESC LIMIT 1
 ) AS newest, (
     SELECT coalesce(sum(quantity - filled_quantity - reduced_quantity), 0)::bigint FROM orders
     WHERE account_id = $1 AND status IN ('new', 'partially_filled') AND symbol = $2 AND side = 'buy'
 ) AS buying
-FROM instruments WHERE symbol = $2
+FROM instruments JOIN balances ON asset = symbol AND account_id = $1 WHERE symbol = $2
 """
 
 
@@ -54,23 +54,23 @@ class CloseRequest(BaseModel):
     percentage: Annotated[PlainDecimal, Field(le=100)] | None = None
 
 
-async def close(
-    holding: Holding, asked: CloseRequest, account_id: AccountId, shared: Context
-) -> tuple[int, dict[str, Any]]:
+async def close(symbol: str, asked: CloseRequest, account_id: AccountId, shared: Context) -> tuple[int, dict[str, Any]]:
     """Status and body of the answer. Raises ApiError, and what executing an order raises."""
-    (market,) = await shared.database.fetch(_MARKET, account_id, holding.symbol)
-    step = 1 if market["fractionable"] else market["lot"]
-    quantity = _quantity(asked, abs(holding.total), step)
-    available = holding.available if holding.total > 0 else -holding.total - market["buying"]
-    if quantity > max(available, 0):
-        return 403, _insufficient(holding, quantity, max(available, 0))
-    name = uuid5(NAMESPACE_OID, f"{account_id} {holding.symbol} {market['newest']} {quantity}")
+    (held,) = await shared.database.fetch(_POSITION, account_id, symbol)
+    total = held["available"] + held["reserved"]
+    if not total:
+        raise ApiError(404, "position does not exist")
+    quantity = _quantity(asked, abs(total), 1 if held["fractionable"] else held["lot"])
+    available = max(0, held["available"] if total > 0 else -total - held["buying"])
+    if quantity > available:
+        return 403, _insufficient(symbol, quantity, available, abs(total))
+    name = uuid5(NAMESPACE_OID, f"{account_id} {symbol} {held['newest']} {quantity}")
     command = PlaceOrder(
         at_ns=0,
         account_id=account_id,
         client_order_id=f"close-{name}",
-        symbol=Symbol(holding.symbol),
-        side=SELL if holding.total > 0 else BUY,
+        symbol=Symbol(symbol),
+        side=SELL if total > 0 else BUY,
         order_type=OrderType.MARKET,
         time_in_force=TimeInForce.DAY,
         quantity=quantity,
@@ -83,18 +83,18 @@ async def close(
     return 200, public_order(outcome.order)
 
 
-async def close_all(holdings: Sequence[Holding], account_id: AccountId, shared: Context) -> list[dict[str, Any]]:
+async def close_all(symbols: Iterable[str], account_id: AccountId, shared: Context) -> list[dict[str, Any]]:
     """Each position's symbol, status and body: the order, or why there is none."""
-    return list(await asyncio.gather(*(_close_one(holding, account_id, shared) for holding in holdings)))
+    return list(await asyncio.gather(*(_close_one(symbol, account_id, shared) for symbol in symbols)))
 
 
-async def _close_one(holding: Holding, account_id: AccountId, shared: Context) -> dict[str, Any]:
+async def _close_one(symbol: str, account_id: AccountId, shared: Context) -> dict[str, Any]:
     try:
-        status, body = await close(holding, CloseRequest(), account_id, shared)
+        status, body = await close(symbol, CloseRequest(), account_id, shared)
     except ANSWERED as error:
         refused = answer_to(error)
-        status, body = refused.status_code, {**msgspec.json.decode(refused.body), "symbol": holding.symbol}
-    return {"symbol": holding.symbol, "status": status, "body": body}
+        status, body = refused.status_code, {**msgspec.json.decode(refused.body), "symbol": symbol}
+    return {"symbol": symbol, "status": status, "body": body}
 
 
 def _quantity(asked: CloseRequest, held: int, step: int) -> int:
@@ -114,14 +114,13 @@ def _quantity(asked: CloseRequest, held: int, step: int) -> int:
     return int(quantity)
 
 
-def _insufficient(holding: Holding, quantity: int, available: int) -> dict[str, Any]:
-    total = abs(holding.total)
+def _insufficient(symbol: str, quantity: int, available: int, held: int) -> dict[str, Any]:
     asked, free = shares_text(quantity), shares_text(available)
     return {
         "code": 40310000,
         "message": f"insufficient qty available for order (requested: {asked}, available: {free})",
-        "symbol": holding.symbol,
-        "existing_qty": shares_text(total),
-        "held_for_orders": shares_text(total - available),
+        "symbol": symbol,
+        "existing_qty": shares_text(held),
+        "held_for_orders": shares_text(held - available),
         "available": free,
     }

@@ -14,6 +14,7 @@ from trading.api.cookies import SAFE_METHODS, require_own_page, session_token
 from trading.api.engine_client import EngineClient
 from trading.api.errors import ApiError
 from trading.api.metrics import ApiMetrics
+from trading.api.reads import Reads
 from trading.api.yesterday import Yesterday
 from trading.core.orders import AccountId
 from trading.infra.database import Pool
@@ -41,6 +42,7 @@ class Context:
     sessions: Sessions
     passwords: Passwords
     yesterday: Yesterday
+    reads: Reads
 
     @property
     def deadline_s(self) -> float:

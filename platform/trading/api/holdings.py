@@ -8,15 +8,14 @@ from typing import Final
 
 import asyncpg
 
-from trading.api.errors import ApiError
 from trading.core.events import CASH
 from trading.core.orders import MICROS_PER_SHARE, AccountId
 from trading.infra.database import Pool
 
 # A row per asset, with the account's terms in each. The mark is the last trade's price, or the reference price while
 # none has happened.
-_ACCOUNT: Final = """
-SELECT a.multiplier, a.blocked, a.opened_at_ns, coalesce(c.suspended, false) AS suspended,
+_ACCOUNTS: Final = """
+SELECT a.account_id, a.multiplier, a.blocked, a.opened_at_ns, coalesce(c.suspended, false) AS suspended,
     coalesce(own.engaged, false) OR coalesce(everybody.engaged, false) AS killed,
     b.asset, b.available, b.reserved, b.cost_micros,
     coalesce(m.last_price_micros, m.reference_price_micros, 0) AS mark_micros, i.reference_price_micros AS listed_micros
@@ -27,7 +26,7 @@ LEFT JOIN kill_switches everybody ON everybody.account_id = 0
 LEFT JOIN balances b ON b.account_id = a.account_id
 LEFT JOIN markets m ON m.symbol = b.asset
 LEFT JOIN instruments i ON i.symbol = b.asset
-WHERE a.account_id = $1 ORDER BY b.asset
+WHERE a.account_id = ANY($1) ORDER BY b.asset
 """
 
 
@@ -95,12 +94,12 @@ def value_of(quantity: int, price_micros: int) -> int:
     return quantity * price_micros // MICROS_PER_SHARE
 
 
-async def account_of(account_id: AccountId, database: Pool) -> Account:
-    """Raises DatabaseError, and ApiError for a key whose account was never opened."""
-    rows = await database.fetch(_ACCOUNT, account_id)
-    if not rows:
-        raise ApiError(403, f"account {account_id} is not open")
-    return _account(rows)
+async def accounts_of(account_ids: Sequence[AccountId], database: Pool) -> dict[AccountId, Account]:
+    """Those that are open. Raises DatabaseError."""
+    rows: dict[AccountId, list[asyncpg.Record]] = {}
+    for row in await database.fetch(_ACCOUNTS, account_ids):
+        rows.setdefault(row["account_id"], []).append(row)
+    return {account_id: _account(found) for account_id, found in rows.items()}
 
 
 def _account(rows: Sequence[asyncpg.Record]) -> Account:
@@ -109,7 +108,7 @@ def _account(rows: Sequence[asyncpg.Record]) -> Account:
         if row["asset"] == CASH:
             available, reserved = row["available"], row["reserved"]
         elif row["asset"] is not None:
-            holdings.append(Holding(*row[5:]))
+            holdings.append(Holding(*row[6:]))
     terms = rows[0]
     return Account(
         multiplier=terms["multiplier"],

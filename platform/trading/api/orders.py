@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -26,8 +27,6 @@ from trading.wire.orders import OrderView, order_id_of, public_order
 router = APIRouter(prefix="/v2")
 
 _MAX_NS: Final = 2**63 - 1
-
-_BY_ID: Final = "SELECT * FROM orders WHERE order_id = $1 AND account_id = $2"
 
 # The row lock makes this read a write: it returns only when the row it saw is on the synchronous standby too,
 # so what a client is told here survives the primary.
@@ -96,6 +95,7 @@ async def get_order_by_client_order_id(
 async def get_order(order_id: str, account_id: Caller, shared: ContextOf, nested: bool = False) -> Response:
     order = await _own_order(order_id, account_id, shared)
     if nested:
+        order = copy(order)  # others may have been given the same
         await _add_legs([order], account_id, shared)
     return answer(public_order(order))
 
@@ -183,10 +183,10 @@ async def _require_open(order_id: str, account_id: AccountId, shared: Context) -
 
 
 async def _own_order(order_id: str, account_id: AccountId, shared: Context) -> OrderView:
-    rows = await shared.database.fetch(_BY_ID, _number(order_id), account_id)
-    if not rows:
+    order = await shared.reads.order(_number(order_id), account_id)
+    if order is None:
         raise ApiError(404, f"order not found for {order_id}")
-    return order_of(rows[0])
+    return order
 
 
 def _number(order_id: str) -> OrderId:

@@ -13,7 +13,7 @@ from trading.api.answer import answer
 from trading.api.closing import CloseRequest, close, close_all
 from trading.api.context import Caller, Context, ContextOf
 from trading.api.errors import ApiError
-from trading.api.holdings import Account, Holding, account_of, value_of
+from trading.api.holdings import Account, Holding, value_of
 from trading.api.orders import cancel_all_orders
 from trading.core.orders import MICROS_PER_SHARE, AccountId
 from trading.wire.orders import EXCHANGE, asset_uuid, decimal_text, shares_text
@@ -47,7 +47,7 @@ class Day:
 
 @router.get("/positions")
 async def list_positions(account_id: Caller, shared: ContextOf) -> Response:
-    account = await account_of(account_id, shared.database)
+    account = await shared.reads.account(account_id)
     held = [holding for holding in account.holdings if holding.total]
     return answer(await _shown(held, account, account_id, shared))
 
@@ -57,14 +57,14 @@ async def close_all_positions(account_id: Caller, shared: ContextOf, cancel_orde
     """One closing order a position; 207 with each one's own status."""
     if cancel_orders:
         await cancel_all_orders(account_id, shared)
-    account = await account_of(account_id, shared.database)
-    return answer(await close_all([h for h in account.holdings if h.total], account_id, shared), 207)
+    account = await shared.reads.account(account_id)
+    return answer(await close_all([h.symbol for h in account.holdings if h.total], account_id, shared), 207)
 
 
 @router.get("/positions/{symbol}")
 async def get_position(symbol: str, account_id: Caller, shared: ContextOf) -> Response:
     """By symbol or asset id."""
-    account = await account_of(account_id, shared.database)
+    account = await shared.reads.account(account_id)
     (position,) = await _shown([_held(account, symbol)], account, account_id, shared)
     return answer(position)
 
@@ -74,8 +74,8 @@ async def close_position(
     symbol: str, query: Annotated[CloseRequest, Query()], account_id: Caller, shared: ContextOf
 ) -> Response:
     """A market order for all of it, a quantity or a percentage; what was sold short is bought back."""
-    holding = _held(await account_of(account_id, shared.database), symbol)
-    status, body = await close(holding, query, account_id, shared)
+    holding = _held(await shared.reads.account(account_id), symbol)
+    status, body = await close(holding.symbol, query, account_id, shared)
     return answer(body, status)
 
 
