@@ -28,8 +28,8 @@ from stack.status import AccountStatus
 from trading.wire.orders import order_uuid
 
 ROUNDS = 3
-ROUND_S = 1.0
-WARM_UP_S = 0.4
+ROUND_S = 0.7
+WARM_UP_S = 0.3
 CONNECTIONS = 64
 ORDERS = 400
 LEAST = 0.5
