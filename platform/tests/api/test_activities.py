@@ -124,6 +124,7 @@ async def pages(account_id: int, pool: Pool, *, kinds: Sequence[str] = sorted(KI
     found: list[dict[str, Any]] = []
     token = None
     while page := await page_of(AccountId(account_id), PageRequest(page_token=token, **more), kinds, pool):
+        assert page[0] not in found[-1:], "a page begins with the end of the one before"
         found += page
         token = page[-1]["id"]
     return found
