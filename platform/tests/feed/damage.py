@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+DEEDS = ("drop", "swap", "stall", "cut", "repeat")
 _DATA = (1, 2)
 
 
@@ -61,7 +62,7 @@ class DamagingProxy:
             await writer.drain()
 
     def _choose(self) -> str:
-        return self._draw.choice(("drop", "swap", "stall", "cut", "repeat"))
+        return min(DEEDS, key=lambda deed: (self.done[deed], self._draw.random()))
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import pytest
 from stack.embedded import EmbeddedStack
 from stack.postgres import connection
 from tests.client import Client, limit_order
-from tests.feed.damage import damaging
+from tests.feed.damage import DEEDS, damaging
 from tests.feed.test_market_view import AAA, Floor, messages
 from trading.core.orders import BUY, SELL
 from trading.wire.feed import FeedChecksumError, FeedGapError, FeedState
@@ -52,6 +52,8 @@ async def test_it_ends_with_the_tables_book_whatever_became_of_the_frames(
         began = follower.state.books[SYMBOL].sequence
         first_trade = await trade_ids(platform, after=0)
         await trade_at_random(client, draw)
+        while not all(any(proxy.done[deed] for proxy in proxies) for deed in DEEDS):
+            await trade_at_random(client, draw)
         for proxy in proxies:
             proxy.healthy = True
         state = await client.active_state()
@@ -65,8 +67,6 @@ async def test_it_ends_with_the_tables_book_whatever_became_of_the_frames(
     assert book.asks == {price: size for side, price, size in rows if side == "sell"}
     assert seen.numbers == list(range(began + 1, state["symbols"][SYMBOL] + 1)), "no gap and no repetition"
     assert seen.trades == set(await trade_ids(platform, after=max(first_trade, default=0)))
-    done = sum((proxy.done for proxy in proxies), Counter())
-    assert all(done[deed] for deed in ("drop", "swap", "stall", "cut", "repeat")), done
     assert seen.breaks["gap"]
     assert seen.breaks["disconnect"]
 

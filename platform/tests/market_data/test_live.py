@@ -117,8 +117,7 @@ async def test_every_field_is_on_the_page_about_alpaca_and_the_other_way_round(
     await all_recorded(connection)
     connection.terminate()
     page = read_page(PAGE.read_text(encoding="utf-8"))
-    _, snapshots = await client.request("GET", "/v2/stocks/snapshots?symbols=BBB")
-    shown = snapshots["BBB"]
+    _, shown = await client.request("GET", "/v2/stocks/BBB/snapshot")
     assert page["Snapshot"].there("fields") == set(shown)
     for heading, name in (
         ("Trade", "latestTrade"),
