@@ -1,6 +1,6 @@
 # make demo: the main job.  make test, make check, make bench: see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help setup servers core demo browser test check bench drill-engine clean
+.PHONY: help setup servers core demo browser test check bench drill-engine fuzz clean
 
 # A private uv when none is on PATH.
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -46,6 +46,9 @@ bench: setup ## run every benchmark and print one table
 
 drill-engine: setup ## kill, freeze and revive engines under load, again and again; count what was lost
 	@PYTHONPATH=platform $(RUN)/python -m drills.engine
+
+fuzz: setup ## 100,000 requests and frames nobody would write
+	@PYTHONPATH=platform $(RUN)/python -m drills.fuzz
 
 clean: ## remove what the targets above made, but for the records of runs
 	@rm -rf .venv .uv .compiled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

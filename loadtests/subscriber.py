@@ -1,7 +1,8 @@
 """``python -m loadtests.subscriber``: a feed client that keeps every message and builds every book, until stopped.
 
-Its record is what the feed is judged by, so it heals like a good client and hides nothing: a lost connection becomes
-a row of kind ``disconnect``, a gap in a symbol's sequence a row of kind ``gap``; both are followed by new snapshots.
+Its record is what the feed is judged by, so it heals as the reference client does and hides nothing: a lost connection
+becomes a row of kind ``disconnect``, a gap in a symbol's sequence one of kind ``gap``, a book that differs from the
+feed's one of kind ``checksum``. What follows goes on where the books were.
 """
 
 from __future__ import annotations
@@ -10,21 +11,18 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
 
 from loadtests.target import Target, TargetError, read_target
 from reports.records import FEED, TableWriter
-from trading.wire.feed import BookBuilder, FeedGapError
+from trading.wire.feed_client import FeedOptions, Keys, MarketDataClient, OrderUpdatesClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +39,32 @@ class Subscriber:
     """Books and trades of all symbols and one account's order updates, from one feed at a time."""
 
     def __init__(self, target: Target, writer: TableWriter, options: SubscriberOptions | None = None) -> None:
-        self._target = target
         self._writer = writer
         self._options = options or SubscriberOptions()
-        self._books: dict[str, BookBuilder] = {}
+        follow = FeedOptions(self._options.silence_limit_s, self._options.reconnect_pause_s)
+        keys = Keys(target.accounts[0].key_id, target.accounts[0].secret_key)
+        symbols = list(target.instruments)
+        self._market = MarketDataClient(target.feeds, keys, {"orderbooks": symbols, "trades": symbols}, follow)
+        self._orders = OrderUpdatesClient(target.feeds, keys, follow)
+        for client in (self._market, self._orders):
+            client.on_message, client.on_break = self._take, self._break
         self._heartbeat = asyncio.Event()
         self._flushed_at = monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follows the feed until ``stop`` is set, and on to the next heartbeat: up to there nothing is missing."""
-        following = asyncio.create_task(self._follow_for_ever())
-        stopping = asyncio.create_task(stop.wait())
+        following = {asyncio.create_task(client.run()) for client in (self._market, self._orders)}
+        stopping = asyncio.create_task(_set(stop))
         try:
-            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done():
-                await following  # only ever ends by an error
+            await asyncio.wait({*following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in following:
+                if task.done():
+                    await task  # only ever ends by an error
             await self._hear_out()
         finally:
-            following.cancel()
-            stopping.cancel()
-            await asyncio.gather(following, stopping, return_exceptions=True)
+            for task in (*following, stopping):
+                task.cancel()
+            await asyncio.gather(*following, stopping, return_exceptions=True)
 
     def books(self) -> dict[str, dict[str, Any]]:
         """The books as they are: best level first, [price in micro-dollars, micro-shares]."""
@@ -70,7 +74,7 @@ class Subscriber:
                 "bids": sorted(book.bids.items(), reverse=True),
                 "asks": sorted(book.asks.items()),
             }
-            for symbol, book in sorted(self._books.items())
+            for symbol, book in sorted(self._market.state.books.items())
         }
 
     async def _hear_out(self) -> None:
@@ -79,47 +83,12 @@ class Subscriber:
             async with asyncio.timeout(self._options.catch_up_limit_s):
                 await self._heartbeat.wait()
 
-    async def _follow_for_ever(self) -> None:
-        for feed in cycle(self._target.feeds):
-            try:
-                await self._follow(feed)
-            except FeedGapError as error:
-                self._break("gap", feed, error)
-            except (OSError, WebSocketException, msgspec.DecodeError) as error:  # TimeoutError among them
-                self._break("disconnect", feed, error)
-            await asyncio.sleep(self._options.reconnect_pause_s)
-
-    async def _follow(self, feed: str) -> None:
-        limit_s = self._options.silence_limit_s
-        async with connect(stream_url(feed), max_size=None, open_timeout=limit_s, close_timeout=1) as connection:
-            await self._subscribe(connection)
-            while True:
-                async with asyncio.timeout(limit_s):
-                    frame = await connection.recv()
-                self._take(frame)
-
-    async def _subscribe(self, connection: ClientConnection) -> None:
-        account = self._target.accounts[0]
-        symbols = list(self._target.instruments)
-        for message in (
-            {"action": "auth", "key": account.key_id, "secret": account.secret_key},
-            {"action": "subscribe", "orderbooks": symbols, "trades": symbols},
-            {"action": "listen", "data": {"streams": ["trade_updates"]}},
-        ):
-            await connection.send(msgspec.json.encode(message).decode())
-
-    def _take(self, frame: str | bytes) -> None:
-        for message, raw in messages_of(frame):
-            kind = str(message.get("T") or message.get("stream"))
-            sequence = message.get("q")
-            self._record(kind, message.get("S"), sequence if isinstance(sequence, int) else None, raw)
-            match kind:
-                case "o":
-                    self._books.setdefault(message["S"], BookBuilder(message["S"])).apply(message)
-                case "h":
-                    self._heartbeat.set()
-                case "error":
-                    raise ConnectionError(f"{message.get('code')}: {message.get('msg')}")
+    def _take(self, message: dict[str, Any], raw: str, is_new: bool) -> None:
+        kind = str(message.get("T") or message.get("stream"))
+        sequence = message.get("q")
+        self._record(kind, message.get("S"), sequence if isinstance(sequence, int) else None, raw)
+        if kind == "h":
+            self._heartbeat.set()
         if monotonic() - self._flushed_at > self._options.flush_every_s:
             self._writer.flush()
             self._flushed_at = monotonic()
@@ -134,21 +103,8 @@ class Subscriber:
         )
 
 
-def messages_of(frame: str | bytes) -> Iterator[tuple[dict[str, Any], str]]:
-    """The messages of a frame, each with its own JSON as it was received."""
-    text = frame.encode() if isinstance(frame, str) else frame
-    raws = _decode_raws(text) if text.lstrip().startswith(b"[") else [msgspec.Raw(text)]
-    for raw in raws:
-        yield _decode_message(raw), bytes(raw).decode()
-
-
-_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_message = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-def stream_url(feed: str) -> str:
-    """The WebSocket behind a feed's base URL."""
-    return feed if feed.endswith("/stream") else f"{feed}/stream"
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def subscribe(target: Target, folder: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadtests.command import LOAD_FILE, LoadOptions, announced_start, locust_command
 from scenarios.model import Scenario
-from simulator.market.accounts import market_accounts
+from simulator.market.accounts import TraderKind, market_accounts
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
 from stack.process import ChildProcess, Launch, log_tail
@@ -59,9 +59,10 @@ def scenario_topology(scenario: Scenario) -> Topology:
 def _market_accounts(symbols: Iterable[str], first_id: int) -> tuple[Account, ...]:
     accounts = []
     for account_id, (name, cash_micros, shares) in enumerate(market_accounts(symbols), start=first_id):
-        symbol = name.split("-")[1]
+        kind, symbol = name.split("-")[:2]
         (account,) = generate_accounts(1, cash_micros=cash_micros, shares={symbol: shares}, first_id=account_id)
-        accounts.append(replace(account, name=name))
+        role = "market_maker" if kind == TraderKind.MAKER else "trader"
+        accounts.append(replace(account, name=name, role=role))
     return tuple(accounts)
 
 

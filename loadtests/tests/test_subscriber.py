@@ -15,14 +15,14 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from loadtests.subscriber import Subscriber, SubscriberOptions, messages_of
+from loadtests.subscriber import Subscriber, SubscriberOptions
 from loadtests.target import Target, target_of
 from loadtests.tests.runs import status_of, write_status
 from reports.records import FEED, TableWriter, read_table
 from reports.rows import FeedMessage
 
 QUICK = SubscriberOptions(silence_limit_s=0.3, reconnect_pause_s=0.01, catch_up_limit_s=5.0)
-HANDSHAKE = 3  # auth, subscribe, listen
+HANDSHAKE = 2  # auth, subscribe
 
 SNAPSHOT = {"T": "o", "S": "AAA", "q": 5, "r": True, "b": [{"p": 99.99, "s": 10}], "a": [{"p": 100.01, "s": 7}]}
 DELTA = {"T": "o", "S": "AAA", "q": 6, "b": [{"p": 99.99, "s": 0}, {"p": 99.98, "s": 4}], "a": []}
@@ -48,17 +48,29 @@ async def test_it_authenticates_and_asks_for_all_symbols_and_its_own_orders(tmp_
     assert server.received[:HANDSHAKE] == [
         {"action": "auth", "key": "key-1", "secret": "s"},
         {"action": "subscribe", "orderbooks": ["AAA", "BBB"], "trades": ["AAA", "BBB"]},
+    ]
+    assert server.received_of_orders == [
+        {"action": "authenticate", "data": {"key_id": "key-1", "secret_key": "s"}},
         {"action": "listen", "data": {"streams": ["trade_updates"]}},
     ]
 
 
-async def test_a_gap_is_recorded_and_healed_by_a_new_snapshot(tmp_path: Path) -> None:
-    async with feed([[SNAPSHOT, LATER]], [[SNAPSHOT, DELTA]]) as server:
-        books, rows = await follow(server, tmp_path, rows=5)
-    assert [row.kind for row in rows][:5] == ["o", "o", "gap", "o", "o"]
+async def test_a_gap_is_recorded_and_healed_by_what_was_missed(tmp_path: Path) -> None:
+    async with feed([[SNAPSHOT, LATER]], [[DELTA]]) as server:
+        books, rows = await follow(server, tmp_path, rows=4)
+    assert [row.kind for row in rows][:4] == ["o", "o", "gap", "o"]
     assert rows[2].symbol == "AAA"
     assert "expected sequence 6, received 8" in rows[2].message
+    assert server.received[HANDSHAKE + 1]["resume_from"] == {"AAA": 5}
     assert books["AAA"]["sequence"] == 6
+
+
+async def test_a_book_with_another_checksum_is_recorded_and_asked_for_anew(tmp_path: Path) -> None:
+    async with feed([[SNAPSHOT, {**DELTA, "c": 1}]], [[SNAPSHOT]]) as server:
+        books, rows = await follow(server, tmp_path, rows=4)
+    assert [row.kind for row in rows][:4] == ["o", "o", "checksum", "o"]
+    assert "resume_from" not in server.received[HANDSHAKE + 1]
+    assert books["AAA"]["sequence"] == 5
 
 
 @pytest.mark.parametrize("ends", ["closed", "silent"])
@@ -103,23 +115,42 @@ async def test_as_a_process_it_ends_on_sigterm_with_its_books_beside_its_record(
     assert (tmp_path / "feed.parquet").exists()
 
 
-def test_an_order_update_is_a_message_of_its_own() -> None:
-    frame = '{"stream":"trade_updates","data":{"event":"fill"}}'
-    assert list(messages_of(frame)) == [({"stream": "trade_updates", "data": {"event": "fill"}}, frame)]
+async def test_order_updates_are_recorded_beside_the_market(tmp_path: Path) -> None:
+    update = {"stream": "trade_updates", "data": {"event": "fill"}}
+    async with feed([[SNAPSHOT]]) as server:
+        server.order_updates = [update]
+        _, rows = await follow(server, tmp_path, rows=2)
+    assert [json.loads(row.message) for row in rows if row.kind == "trade_updates"] == [update]
 
 
 class FeedServer:
-    """Each connection gets the next script, a list of frames; ``received`` is what clients sent."""
+    """Each market-data connection gets the next script, a list of frames; ``received`` is what clients sent."""
 
     def __init__(self, scripts: Sequence[Sequence[Sequence[Any]]], on_release: Sequence[Sequence[Any]]) -> None:
         self.scripts, self.on_release = list(scripts), on_release
         self.release = asyncio.Event()
         self.received: list[Any] = []
+        self.received_of_orders: list[Any] = []
+        self.order_updates: list[Any] = []
         self.connections = self.sent = 0
         self.close_first = False
         self.port = 0
 
     async def handle(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        if connection.request.path == "/stream":
+            await self.handle_orders(connection)
+        else:
+            await self.handle_market(connection)
+
+    async def handle_orders(self, connection: ServerConnection) -> None:
+        for _ in range(2):
+            self.received_of_orders.append(json.loads(await connection.recv()))
+        for update in self.order_updates:
+            await connection.send(json.dumps(update))
+        await connection.wait_closed()
+
+    async def handle_market(self, connection: ServerConnection) -> None:
         self.connections += 1
         script = self.scripts[min(self.connections, len(self.scripts)) - 1]
         for _ in range(HANDSHAKE):

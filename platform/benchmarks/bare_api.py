@@ -1,4 +1,4 @@
-"""The least a FastAPI service can do with an order: parse and validate the body, answer. The peer of the order path."""
+"""The least a FastAPI service can do: validate an order and answer, or read nothing and answer. The platform's peer."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ class Order(BaseModel):
 @app.post("/v2/orders")
 async def place(order: Order) -> dict[str, Any]:
     return order.model_dump()
+
+
+@app.get("/v2/account")
+async def read() -> dict[str, Any]:
+    return {"id": "1", "status": "ACTIVE", "currency": "USD", "cash": "1.00", "equity": "1.00", "buying_power": "1.00"}

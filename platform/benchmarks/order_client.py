@@ -71,13 +71,12 @@ class OrderClient:
         self._random = random.Random(7)
         self._idle: asyncio.Queue[Connection] = asyncio.LifoQueue()
         self._all: list[Connection] = []
+        self._connected = 0
         self.acknowledged: list[str] = []  # client order ids
 
     async def __aenter__(self) -> OrderClient:
-        loop = asyncio.get_running_loop()
-        for number in range(self._count):
-            server = self._servers[number % len(self._servers)]
-            _, connection = await loop.create_connection(Connection, server.hostname, server.port)
+        for _ in range(self._count):
+            connection = await self.connect()
             self._all.append(connection)
             self._idle.put_nowait(connection)
         return self
@@ -88,10 +87,18 @@ class OrderClient:
         for connection in self._all:
             connection.close()
 
+    async def connect(self) -> Connection:
+        """One more connection, of which the caller disposes; they take turns with the servers."""
+        self._connected += 1
+        server = self._servers[self._connected % len(self._servers)]
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, server.hostname, server.port)
+        return connection
+
     async def place(self) -> None:
         """Returns when the order is acknowledged; ends the benchmark when it is not."""
         client_order_id = uuid4().hex
-        request = self._request(client_order_id)
+        request = self.request(client_order_id)
         connection = await self._idle.get()
         status, body = await connection.post(request)
         self._idle.put_nowait(connection)
@@ -99,7 +106,8 @@ class OrderClient:
             raise SystemExit(f"refused: {status} {body.decode()}")
         self.acknowledged.append(client_order_id)
 
-    def _request(self, client_order_id: str) -> bytes:
+    def request(self, client_order_id: str) -> bytes:
+        """A random order, encoded."""
         draw = self._random
         side = draw.choice(("buy", "sell"))
         cents = 10_000 + draw.randint(-20, 20) + (-3 if side == "buy" else 3)

@@ -8,12 +8,14 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 import aiohttp
 
+from stack.accounts import with_staff
 from stack.control import ControlServer
 from stack.errors import StackError, StartError, UnresolvedError
 from stack.options import StackOptions
@@ -23,7 +25,7 @@ from stack.programs import python_env
 from stack.registry import ProcessEntry, RegistryEntry, ports_folder, remove_entry, sweep, write_entry
 from stack.roles import RoleWatch
 from stack.startup import Startup
-from stack.status import AccountStatus, InstrumentStatus, NodeStatus, StackStatus
+from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
 from stack.topology import Link, Node, Role, Topology, UnknownSelectorError
 from stack.wiring import HOST, Wiring, wire
@@ -50,7 +52,7 @@ class EmbeddedStack:
     """
 
     def __init__(self, topology: Topology, options: StackOptions, on_event: EventSink = _ignore) -> None:
-        self.topology = topology
+        self.topology = with_staff(topology)
         self.options = options
         self.stack_id = secrets.token_hex(4)
         self.folder = Path(f"/tmp/elson-{self.stack_id}")  # short: the path of a Unix socket ends at 107 bytes
@@ -133,6 +135,8 @@ class EmbeddedStack:
                 )
                 for i in self.topology.instruments
             ],
+            keys=[KeyStatus(**asdict(key)) for key in self.topology.keys],
+            people=[PersonStatus(**asdict(person)) for person in self.topology.people],
         )
 
     @property
@@ -151,6 +155,13 @@ class EmbeddedStack:
         if self._startup is None:
             raise StackError("the stack is not started")
         return self._startup.pair.dsn(self.wiring.address(name))
+
+    @property
+    def key_pepper(self) -> str:
+        """The secret of the keyed hashes, for who makes keys past the API."""
+        if self._startup is None:
+            raise StackError("the stack is not started")
+        return self._startup.programs.key_pepper
 
     def base_url(self, name: str) -> str:
         """Straight to the HTTP server of an engine, api or feed."""

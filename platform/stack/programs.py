@@ -54,25 +54,20 @@ class Programs:
         return Launch(argv, env, self._log(name), cwd=Path.cwd())
 
     def write_seed(self, path: Path) -> None:
-        """The instruments and accounts with their secrets, readable by this user only."""
-        accounts = [
-            {
-                "account_id": account.account_id,
-                "name": account.name,
-                "key_id": account.key_id,
-                "secret_key": account.secret_key,
-                "cash_micros": account.cash_micros,
-                "shares": account.shares,
-                "multiplier": account.multiplier,
-            }
-            for account in self.topology.accounts
-        ]
+        """Instruments, accounts, keys and people with their secrets, readable by this user only."""
+        topology = self.topology
         instruments = [
             {name: value for name, value in asdict(instrument).items() if value is not None}
-            for instrument in self.topology.instruments
+            for instrument in topology.instruments
         ]
+        seed = {
+            "instruments": instruments,
+            "accounts": [asdict(account) for account in topology.accounts],
+            "keys": [asdict(key) for key in topology.keys],
+            "people": [asdict(person) for person in topology.people],
+        }
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump({"instruments": instruments, "accounts": accounts}, file)
+            json.dump(seed, file)
 
     def _settings(self, servers: Mapping[Role, list[str]]) -> dict[str, str]:
         settings = {"ELSON_LEASE_TTL_MS": str(self.lease_ttl_ms), "ELSON_KEY_PEPPER": self.key_pepper}

@@ -40,6 +40,23 @@ class AccountStatus(_Document):
     secret_key: str
 
 
+class KeyStatus(_Document):
+    """A key beside the accounts' own."""
+
+    name: str
+    role: str
+    account_id: int | None
+    key_id: str
+    secret_key: str
+
+
+class PersonStatus(_Document):
+    name: str
+    role: str
+    account_id: int | None
+    password: str
+
+
 class InstrumentStatus(_Document):
     symbol: str
     tick_micros: int
@@ -59,3 +76,5 @@ class StackStatus(_Document):
     endpoints: dict[str, list[str]]
     accounts: list[AccountStatus]
     instruments: list[InstrumentStatus]
+    keys: list[KeyStatus] = []
+    people: list[PersonStatus] = []

@@ -54,6 +54,28 @@ class Account:
     cash_micros: int
     shares: dict[str, int]
     multiplier: int = 1
+    role: str = "trader"  # or market_maker
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A seeded API key beside the accounts' own; an officer's has no account."""
+
+    name: str
+    role: str  # of ``trading.infra.identity.Role``
+    account_id: int | None
+    key_id: str
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody seeded who logs in with a password."""
+
+    name: str
+    role: str
+    account_id: int | None
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,8 @@ class Topology:
     links: tuple[Link, ...]
     instruments: tuple[Instrument, ...]
     accounts: tuple[Account, ...]
+    keys: tuple[Key, ...] = ()
+    people: tuple[Person, ...] = ()
 
 
 class UnknownSelectorError(ValueError):
@@ -91,29 +115,31 @@ def platform_topology(
     proxied: Iterable[str] = (),
     engines: int = 2,
     apis: int = 2,
+    feeds: int = 1,
 ) -> Topology:
-    """The embedded platform: PostgreSQL pair, Redis, Toxiproxy, engines, apis, one feed, market and load.
+    """The embedded platform: PostgreSQL pair, Redis, Toxiproxy, engines, apis, feeds, market and load.
 
     ``proxied`` holds link selectors (see ``matching_links``); each link one matches gets a proxy.
     Raises UnknownSelectorError for a selector that matches no link.
     """
     primary, standby = Node(Role.POSTGRES, "primary"), Node(Role.POSTGRES, "standby")
-    redis, toxiproxy, feed = Node(Role.REDIS, "primary"), Node(Role.TOXIPROXY, "1"), Node(Role.FEED, "1")
+    redis, toxiproxy = Node(Role.REDIS, "primary"), Node(Role.TOXIPROXY, "1")
     engine_nodes = tuple(Node(Role.ENGINE, str(n + 1)) for n in range(engines))
     api_nodes = tuple(Node(Role.API, str(n + 1)) for n in range(apis))
+    feed_nodes = tuple(Node(Role.FEED, str(n + 1)) for n in range(feeds))
     market, load = Node(Role.MARKET, "1"), Node(Role.LOAD, "1")
     paths = [
         (standby, primary),
         *((engine, server) for engine in engine_nodes for server in (primary, redis)),
         *((api, server) for api in api_nodes for server in (*engine_nodes, primary, redis)),
-        *((feed, server) for server in (redis, primary)),
+        *((feed, server) for feed in feed_nodes for server in (redis, primary)),
         *((client, api) for client in (market, load) for api in api_nodes),
-        (load, feed),
+        *((load, feed) for feed in feed_nodes),
     ]
     links = tuple(Link(client, server) for client, server in paths)
     chosen = {link.name for selector in proxied for link in matching_links(links, selector)}
     return Topology(
-        nodes=(primary, standby, redis, toxiproxy, *engine_nodes, *api_nodes, feed, market, load),
+        nodes=(primary, standby, redis, toxiproxy, *engine_nodes, *api_nodes, *feed_nodes, market, load),
         links=tuple(Link(link.client, link.server, proxied=link.name in chosen) for link in links),
         instruments=tuple(instruments),
         accounts=tuple(accounts),

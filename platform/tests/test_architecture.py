@@ -42,10 +42,10 @@ def test_there_are_modules_to_judge() -> None:
     assert len(TESTS) > 20
 
 
-def test_platform_holds_only_folders_and_its_readme() -> None:
+def test_platform_holds_only_folders_and_its_pages() -> None:
     # A module in it would shadow the standard library's platform.
     files = {path.name for path in (ROOT / "platform").iterdir() if not path.is_dir()}
-    assert files <= {"README.md"}
+    assert files <= {"README.md", "ALPACA.md"}
 
 
 def test_no_module_is_longer_than_can_be_read_in_one_go() -> None:

@@ -11,17 +11,18 @@ from reports.outage import windows
 from reports.record import MissingPartError, Record
 from reports.rows import Book, FeedMessage
 from scenarios.checks.check import Check, Evidence, Findings, present
-from trading.wire.feed import BookBuilder, FeedGapError
+from trading.wire.feed import BookBuilder, FeedChecksumError, FeedGapError
 from trading.wire.orders import decimal_text, shares_text
 
 BOOK = "o"
-ENDS = ("disconnect", "gap")  # the subscriber's own rows: why it left a connection
+ENDS = ("disconnect", "gap", "checksum")  # the subscriber's own rows: why it left a connection
 
 
 def examine_gaps(record: Record) -> Findings:
-    """Per symbol every number once and in order; after each connection a snapshot comes first.
+    """Per symbol every number once and in order; a connection goes on where the last one ended, or with a snapshot.
 
-    What passed between two connections was missed. That is a fault's doing only if a fault was at work there.
+    What passed before such a snapshot was missed. That is a fault's doing only if a fault was at work there. Numbers
+    that the feed says it left out, because the subscriber was too slow for them, are no gap.
     """
     spans = windows(record)
     sessions = list(_sessions(_book_messages(record)))
@@ -33,8 +34,9 @@ def examine_gaps(record: Record) -> Findings:
         for message in session:
             symbol, sequence, snapshot = message.symbol or "", message.sequence or 0, _is_snapshot(message)
             count += 1
-            problem = _gap(last.get(symbol), sequence, snapshot=snapshot, first=symbol not in seen)
-            if symbol not in seen and symbol in last and sequence > last[symbol] + 1:
+            first = symbol not in seen
+            problem = _gap(last.get(symbol), sequence, snapshot=snapshot, first=first, lag=_is_lag(message))
+            if first and snapshot and symbol in last and sequence > last[symbol] + 1:
                 missed += sequence - last[symbol] - 1
                 if not any(start <= message.received_ns and left_ns <= end for start, end in spans):
                     problem = (
@@ -97,14 +99,14 @@ def _begins_connection(message: FeedMessage) -> bool:
     return message.kind in ENDS or (message.kind == "success" and _decoded(message).get("msg") == "connected")
 
 
-def _gap(last: int | None, sequence: int, *, snapshot: bool, first: bool) -> str | None:
-    if first:
-        if not snapshot:
-            return f"a connection began with the change {sequence} instead of a snapshot"
+def _gap(last: int | None, sequence: int, *, snapshot: bool, first: bool, lag: bool) -> str | None:
+    if snapshot and (first or lag):
         return None if last is None or sequence >= last else f"a snapshot went back from {last} to {sequence}"
-    if last is not None and snapshot and sequence == last:
+    if last is not None and (sequence == last + 1 or (snapshot and sequence == last)):
         return None
-    return None if last is not None and sequence == last + 1 else f"{sequence} followed {last}"
+    if first:
+        return f"a connection began with the change {sequence} instead of a snapshot"
+    return f"{sequence} followed {last}"
 
 
 def _built_books(messages: Sequence[FeedMessage]) -> tuple[dict[str, Book], list[Evidence]]:
@@ -116,10 +118,9 @@ def _built_books(messages: Sequence[FeedMessage]) -> tuple[dict[str, Book], list
         symbol = message.symbol or ""
         body = _decoded(message)
         try:
-            builders.setdefault(symbol, BookBuilder(symbol)).apply(body)
-            if body.get("r"):
+            if builders.setdefault(symbol, BookBuilder(symbol)).apply(body):
                 problems.pop(symbol, None)
-        except FeedGapError as error:
+        except (FeedGapError, FeedChecksumError) as error:
             problems[symbol] = str(error)
         except (KeyError, TypeError) as error:
             problems[symbol] = f"a book message cannot be read: {error!r}"
@@ -154,6 +155,11 @@ def _unequal(symbol: str, built: Book, live: Book) -> list[Evidence]:
 
 def _is_snapshot(message: FeedMessage) -> bool:
     return bool(_decoded(message).get("r"))
+
+
+def _is_lag(message: FeedMessage) -> bool:
+    body = _decoded(message)
+    return bool(body.get("r")) and body.get("w") == "lag"
 
 
 def _decoded(message: FeedMessage) -> dict[str, Any]:

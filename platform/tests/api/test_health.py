@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
+
 import pytest
 
 from stack.embedded import EmbeddedStack
@@ -13,14 +16,31 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 async def test_a_healthy_api_names_every_dependency(client: Client) -> None:
     status, report = await client.request("GET", "/health")
     assert (status, report["status"]) == (200, "ok")
-    assert {name: found["state"] for name, found in report["dependencies"].items()} == {
+    found = report["dependencies"]
+    assert {name: dependency["state"] for name, dependency in found.items()} == {
         "engine": "ok",
         "postgres": "ok",
         "redis": "ok",
     }
-    assert all(found["latency_ms"] > 0 for found in report["dependencies"].values())
+    assert all(dependency["latency_ms"] > 0 for dependency in found.values())
+    assert {name: dependency["role"] for name, dependency in found.items()} == {
+        "engine": "active",
+        "postgres": "primary",
+        "redis": "master",
+    }
     assert (await client.request("GET", "/health/ready"))[0] == 200
     assert (await client.request("GET", "/health/live"))[0] == 200
+
+
+async def test_health_tells_how_far_the_standbys_are_behind(client: Client) -> None:
+    await client.place(limit_order("buy", 1, "10.00"))
+    found = (await client.request("GET", "/health"))[1]["dependencies"]
+    (engine,) = found["engine"]["standbys"]
+    assert engine["node"] != found["engine"]["node"]
+    assert engine["lag_records"] >= 0
+    (server,) = found["postgres"]["standbys"]
+    assert (server["state"], server["sync"]) == ("streaming", "sync")
+    assert server["lag_bytes"] >= 0
 
 
 async def test_requests_are_counted_by_their_routes_template(client: Client) -> None:
@@ -29,19 +49,37 @@ async def test_requests_are_counted_by_their_routes_template(client: Client) -> 
     async with client.http.get(f"{base}/metrics") as response:
         text = await response.text()
     assert 'api_requests_total{method="GET",route="/v2/orders/{order_id}",status="404"}' in text
+    assert "api_requests_in_flight 1.0" in text  # the one that asks
 
 
 async def test_orders_do_not_need_redis_and_a_frozen_dependency_cannot_hang_a_probe(
     own_platform: EmbeddedStack,
 ) -> None:
     async with Client(own_platform.status()) as client:
+        before = (await client.request("GET", "/health"))[1]["dependencies"]["redis"]["since"]
         await own_platform.freeze("redis:primary")
-        status, report = await client.request("GET", "/health")
+        async with asyncio.timeout(5):  # a probe that hangs would never be answered
+            status, report = await client.request("GET", "/health")
         assert (status, report["status"]) == (200, "degraded")
-        assert report["dependencies"]["redis"]["state"] == "down"
+        redis = report["dependencies"]["redis"]
+        assert redis["state"] == "down"
+        assert datetime.fromisoformat(redis["since"]) > datetime.fromisoformat(before)
+        assert (await client.request("GET", "/health"))[1]["dependencies"]["redis"]["since"] == redis["since"]
         assert (await client.place(limit_order("buy", 1, "10.00")))[0] == 200
         await own_platform.resume("redis:primary")
-        for engine in ("engine:1", "engine:2"):
-            await own_platform.freeze(engine)
+
+        (standby,) = await own_platform.resolve("engine:standby")
+        await own_platform.freeze(standby.name)
+        status, report = await client.request("GET", "/health")
+        assert (status, report["status"]) == (200, "degraded")
+        assert report["dependencies"]["engine"]["state"] == "degraded"
+        assert (await client.request("GET", "/health/ready"))[0] == 200
+        (active,) = await own_platform.resolve("engine:active")
+        await own_platform.freeze(active.name)
         status, report = await client.request("GET", "/health/ready")
         assert (status, report["down"]) == (503, ["engine"])
+        await own_platform.freeze("postgres:primary")
+        async with asyncio.timeout(5):
+            status, report = await client.request("GET", "/health")
+        assert (status, report["status"]) == (503, "down")
+        assert report["dependencies"]["postgres"]["state"] == "down"

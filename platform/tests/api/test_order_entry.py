@@ -49,4 +49,5 @@ async def test_the_openapi_document_describes_how_an_order_is_placed(client: Cli
     _, document = await client.request("GET", "/openapi.json")
     placing = document["paths"]["/v2/orders"]["post"]
     assert placing["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/OrderRequest")
-    assert {parameter["name"] for parameter in placing["parameters"]} == {"APCA-API-KEY-ID", "APCA-API-SECRET-KEY"}
+    schemes = document["components"]["securitySchemes"]
+    assert [schemes[name]["name"] for name in placing["security"][0]] == ["APCA-API-KEY-ID", "APCA-API-SECRET-KEY"]

@@ -18,7 +18,7 @@ from trading.infra.database import connect
 from trading.infra.migrate import migrate
 
 _ROLES = frozenset({Role.POSTGRES, Role.TOXIPROXY})
-_KEPT = {"leader_epoch", "leader_lease"}
+_KEPT = {"leader_epoch", "leader_lease", "audit_log"}
 _EMPTY = f"TRUNCATE {', '.join(name for name in tables.metadata.tables if name not in _KEPT)}"
 
 

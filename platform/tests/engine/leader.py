@@ -24,6 +24,7 @@ from trading.core.orders import (
 )
 from trading.engine.metrics import EngineMetrics
 from trading.engine.past_orders import PastOrders
+from trading.engine.payments import Payments
 from trading.engine.replica import Replica
 from trading.engine.sequencer import Sequencer
 from trading.engine.writer import Writer
@@ -101,6 +102,7 @@ async def leading(
         still_leading=still_leading,
         first_answers=past_orders.first_answers,
         former_requests=past_orders.former_requests,
+        payments=Payments(reads),
         committed=lambda records: committed.extend(sequence for sequence, _ in records),
         metrics=EngineMetrics(),
         records_per_state_hash=records_per_state_hash,

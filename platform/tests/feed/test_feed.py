@@ -1,18 +1,16 @@
-"""The feed: snapshot, deltas without a gap, order updates for their owner, through every failure beneath it."""
+"""The feed: a book and what changes of it, order updates for their owner, through every failure beneath it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from uuid import UUID
 
 import pytest
-import websockets
 
 from stack.embedded import EmbeddedStack
+from stack.postgres import connection
 from tests.client import Client, limit_order
+from tests.feed.listener import closed_with, market_data, same_book, sequences, trade_updates
 from trading.wire.feed import BookBuilder
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
@@ -20,113 +18,98 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 SYMBOL = "FED"  # the other tests' orders stay out of these books
 
 
-class Subscriber:
-    """Reads frames into ``messages`` (market data), ``updates`` (order updates) and the book of SYMBOL."""
-
-    def __init__(self, socket: websockets.ClientConnection) -> None:
-        self.socket = socket
-        self.messages: list[dict[str, Any]] = []
-        self.updates: list[dict[str, Any]] = []
-        self.book = BookBuilder(SYMBOL)
-
-    async def say(self, **request: Any) -> None:
-        await self.socket.send(json.dumps(request))
-
-    async def read(self) -> None:
-        frame = json.loads(await self.socket.recv())
-        if isinstance(frame, dict):
-            self.updates.append(frame)
-            return
-        for message in frame:
-            self.messages.append(message)
-            if message["T"] == "o":
-                self.book.apply(message)
-
-    async def until(self, condition: Any, within_s: float = 10) -> None:
-        async with asyncio.timeout(within_s):
-            while not condition():
-                await self.read()
-
-
-@asynccontextmanager
-async def subscriber(client: Client, account: int = 0) -> AsyncIterator[Subscriber]:
-    async with websockets.connect(client.status.endpoints["feed"][0] + "/stream") as socket:
-        feed = Subscriber(socket)
-        who = client.status.accounts[account]
-        await feed.say(action="auth", key=who.key_id, secret=who.secret_key)
-        await feed.say(action="subscribe", orderbooks=[SYMBOL], trades=[SYMBOL])
-        await feed.say(action="listen", data={"streams": ["trade_updates"]})
-        await feed.until(lambda: feed.book.sequence is not None and feed.updates)
-        yield feed
-
-
-async def same_book(client: Client, feed: Subscriber) -> None:
-    """The book built from the feed becomes the engine's."""
-    state = await client.active_state()
-    await feed.until(lambda: feed.book.sequence == state["symbols"][SYMBOL])
-    book = state["books"][SYMBOL]
-    assert feed.book.bids == dict(book["bids"])
-    assert feed.book.asks == dict(book["asks"])
-
-
 async def test_a_subscriber_builds_the_engines_book(client: Client) -> None:
     await client.place(limit_order("buy", 5, "20.00", symbol=SYMBOL))
-    async with subscriber(client, account=4) as feed:
-        assert next(m for m in feed.messages if m["T"] == "o")["r"] is True
+    async with market_data(client, account=4) as feed:
+        first = next(m for m in feed.messages if m["T"] == "o")
+        assert (first["r"], first["w"]) == (True, "new")
         for price in ("20.00", "20.01", "19.99"):
             await client.place(limit_order("buy", 5, price, symbol=SYMBOL))
         await client.place(limit_order("sell", 7, "20.00", symbol=SYMBOL), account=1)
         _, order = await client.place(limit_order("buy", 5, "19.00", symbol=SYMBOL))
         await client.request("DELETE", f"/v2/orders/{order['id']}")
         await same_book(client, feed)
-        trades = [(m["p"], m["s"]) for m in feed.messages if m["T"] == "t"]
-        assert trades == [(20.01, 5), (20.0, 2)]
+        assert [(m["p"], m["s"]) for m in feed.of("t")] == [(20.01, 5), (20.0, 2)]
 
 
 async def test_order_updates_reach_their_owner_and_nobody_else(client: Client) -> None:
-    async with subscriber(client, account=2) as owner, subscriber(client, account=3) as stranger:
+    async with trade_updates(client, account=2) as owner, trade_updates(client, account=3, feed=1) as stranger:
         _, order = await client.place(limit_order("buy", 5, "30.00", symbol=SYMBOL), account=2)
         await client.place(limit_order("sell", 2, "30.00", symbol=SYMBOL), account=1)
         await client.request("DELETE", f"/v2/orders/{order['id']}", account=2)
-        await owner.until(lambda: len(owner.updates) == 4)
-        heard = [(u["data"]["event"], u["data"]["order"]["filled_qty"]) for u in owner.updates[1:]]
+        await owner.until(lambda: len(owner.updates()) == 3)
+        heard = [(update["event"], update["order"]["filled_qty"]) for update in owner.updates()]
         assert heard == [("new", "0"), ("partial_fill", "2"), ("canceled", "2")]
-        assert owner.updates[2]["data"]["position_qty"] == "100002"
-        await same_book(client, stranger)
-        assert len(stranger.updates) == 1
+        fill = owner.updates()[1]
+        assert (fill["position_qty"], fill["price"], fill["qty"]) == ("100002", "30.00", "2")
+        assert len({UUID(update["execution_id"]) for update in owner.updates()}) == 3
+        _, own = await client.place(limit_order("buy", 1, "29.00", symbol=SYMBOL), account=3)
+        await stranger.until(lambda: len(stranger.updates()) == 1)
+        assert stranger.updates()[0]["order"]["id"] == own["id"]
 
 
-@pytest.mark.parametrize(
-    ("request_text", "code"),
-    [
-        ("{", 400),
-        ("[]", 400),
-        ('{"action": "dance"}', 400),
-        ('{"action": "auth", "key": 1, "secret": 2}', 402),
-        ('{"action": "auth", "key": "nobody", "secret": "x"}', 402),
-        (r'{"action": "auth", "key": "\u0000", "secret": "x"}', 402),
-        (r'{"action": "auth", "key": "é", "secret": "é"}', 402),
-        (r'{"action": "auth", "key": "\ud800", "secret": "x"}', 400),
-        ("[" * 50_000, 400),
-        ('{"action": "subscribe", "orderbooks": ["AAA"]}', 401),
-    ],
-)
-async def test_a_bad_request_is_answered_with_alpacas_code(client: Client, request_text: str, code: int) -> None:
-    async with websockets.connect(client.status.endpoints["feed"][0] + "/stream") as socket:
-        await socket.recv()
-        await socket.send(request_text)
-        assert json.loads(await socket.recv())[0] | {"msg": ""} == {"T": "error", "code": code, "msg": ""}
+async def test_the_quote_follows_the_top_of_the_book(client: Client) -> None:
+    async with market_data(client, quotes=[SYMBOL], orderbooks=[SYMBOL]) as feed:
+        await feed.until(lambda: feed.book.sequence is not None)
+        _, order = await client.place(limit_order("buy", 3, "45.50", symbol=SYMBOL))
+        await feed.until(lambda: feed.of("q"))
+        quote = feed.of("q")[-1]
+        assert (quote["bp"], quote["bs"], quote["q"], quote["S"]) == (45.5, 3, feed.book.sequence, SYMBOL)
+        await client.place(limit_order("buy", 3, "1.00", symbol=SYMBOL))
+        await client.request("DELETE", f"/v2/orders/{order['id']}")
+        await same_book(client, feed)
+        assert len(feed.of("q")) == 2, "an order deep in the book moves no quote"
 
 
-async def test_an_unknown_symbol_cannot_be_subscribed(client: Client) -> None:
-    async with subscriber(client) as feed:
-        for symbol, code in (("NOPE", 409), ("\ud800", 400), ("NOPE", 409)):
-            await feed.say(action="subscribe", orderbooks=[symbol])
-            await feed.until(lambda code=code: feed.messages[-1].get("code") == code)
+async def test_both_feeds_say_the_same_in_the_same_bytes(client: Client) -> None:
+    async with market_data(client) as first, market_data(client, feed=1) as second:
+        for price in ("50.00", "50.01", "49.99"):
+            await client.place(limit_order("buy", 5, price, symbol=SYMBOL))
+        await client.place(limit_order("sell", 15, "49.00", symbol=SYMBOL), account=1)
+        for feed in (first, second):
+            await same_book(client, feed)
+    # Frames differ in how many messages they hold.
+    heard = [[m for m in feed.messages if m["T"] in "ot"] for feed in (first, second)]
+    assert heard[0] == heard[1]
+    bodies = [b"".join(_text(frame) for frame in feed.frames).replace(b"][", b",") for feed in (first, second)]
+    market = [body[body.index(b'{"T":"o"') : body.rindex(b"]")].split(b',{"T":"h"')[0] for body in bodies]
+    assert market[0] == market[1]
+
+
+async def test_a_client_cut_from_one_feed_goes_on_at_another_without_a_gap_or_a_repetition(client: Client) -> None:
+    async with market_data(client) as before:
+        await client.place(limit_order("buy", 5, "60.00", symbol=SYMBOL))
+        await same_book(client, before)
+    for account, side in ((0, "buy"), (1, "sell"), (0, "buy")):
+        await client.place(limit_order(side, 4, "60.00", symbol=SYMBOL), account=account)
+    at = before.book.sequence
+    request = {"orderbooks": [SYMBOL], "trades": [SYMBOL], "resume_from": {SYMBOL: at}}
+    async with market_data(client, feed=1, **request) as after:
+        after.book = before.book
+        await same_book(client, after)
+        assert sequences(after.messages) == list(range(at + 1, at + 4))
+        assert [trade["s"] for trade in after.of("t")] == [4]
+        assert not any(message.get("r") for message in after.messages)
+
+
+async def test_a_revoked_keys_connections_are_closed(client: Client, platform: EmbeddedStack) -> None:
+    who = client.status.accounts[5]
+    async with (
+        market_data(client, account=5) as feed,
+        trade_updates(client, account=5) as orders,
+        connection(platform.postgres_dsn("postgres:primary")) as database,
+    ):
+        await database.execute("UPDATE api_keys SET revoked_at = now() WHERE key_id = $1", who.key_id)
+        try:
+            codes = await asyncio.gather(closed_with(feed), closed_with(orders))
+        finally:
+            await database.execute("UPDATE api_keys SET revoked_at = NULL WHERE key_id = $1", who.key_id)
+    assert codes == [1008, 1008]
+    assert feed.of("error")[0]["code"] == 401
 
 
 async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engine(own_platform: EmbeddedStack) -> None:
-    async with Client(own_platform.status()) as client, subscriber(client) as feed:
+    async with Client(own_platform.status()) as client, market_data(client) as feed:
         await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL))
         await own_platform.kill("redis:primary")
         for _ in range(5):
@@ -138,29 +121,27 @@ async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engin
         for _ in range(5):
             assert (await client.place(limit_order("buy", 1, "10.01", symbol=SYMBOL)))[0] == 200
         await same_book(client, feed)  # BookBuilder raises FeedGapError at any gap
-        numbers = [message["q"] for message in feed.messages if message["T"] == "o"]
+        numbers = sequences(feed.messages)
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        epochs = [message["e"] for message in feed.of("o")]
+        assert epochs == sorted(epochs)
+        assert epochs[-1] > epochs[0]
+        await _restarted_feed_says_the_same(own_platform, client, feed.book)
 
 
-async def test_a_subscriber_that_does_not_read_is_told_so_and_dropped() -> None:
-    """Its queue is bounded: the session ends with code 407 instead of growing."""
-    from starlette.websockets import WebSocket
+async def _restarted_feed_says_the_same(stack: EmbeddedStack, client: Client, book: BookBuilder) -> None:
+    """Its books come from the tables; who comes from the record it began with goes on, others get the whole book."""
+    await stack.kill("feed:2")
+    await stack.restart("feed:2")
+    async with market_data(client, feed=1, orderbooks=[SYMBOL], resume_from={SYMBOL: book.sequence}) as feed:
+        feed.book = book
+        await client.place(limit_order("buy", 1, "10.02", symbol=SYMBOL))
+        await same_book(client, feed)
+        assert len(feed.of("o")) == 1
+    async with market_data(client, feed=1, orderbooks=[SYMBOL], resume_from={SYMBOL: 1}) as feed:
+        await same_book(client, feed)
+        assert [(message["r"], message["w"]) for message in feed.of("o")] == [(True, "late")]
 
-    from trading.feed.session import QUEUE_MESSAGES, Session
 
-    sent: list[str] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message.get("text") or message["type"])
-
-    async def receive() -> Any:
-        return {"type": "websocket.connect"}
-
-    socket = WebSocket({"type": "websocket"}, receive=receive, send=send)
-    await socket.accept()
-    session = Session(socket)
-    for number in range(QUEUE_MESSAGES + 10):
-        session.reply(T="t", i=number)
-    await session.write()
-    assert json.loads(sent[1])[0]["code"] == 407
-    assert sent[2] == "websocket.close"
+def _text(frame: str | bytes) -> bytes:
+    return frame.encode() if isinstance(frame, str) else frame

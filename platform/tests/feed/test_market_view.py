@@ -39,7 +39,7 @@ from trading.core.orders import (
     Symbol,
     TimeInForce,
 )
-from trading.feed.market_view import Broadcast, MarketView
+from trading.feed.market_view import Broadcast, LastRecord, MarketView
 from trading.wire.feed import BookBuilder
 from trading.wire.journal import JournalRecord
 from trading.wire.orders import OrderView, fold
@@ -53,12 +53,13 @@ LISTED = Instrument(AAA, 10_000, 100, SHARE, 100 * DOLLAR, 500_000, 40_000, 5, s
 class Floor:
     """An exchange, the feed's view of it, and a subscriber's book."""
 
-    def __init__(self) -> None:
+    def __init__(self, view: MarketView | None = None) -> None:
         self.exchange = Exchange()
-        self.view = MarketView(sequence=0, epoch=1, symbol_sequences={}, open_orders=[], positions={})
+        self.view = view or MarketView(sequence=0, epoch=1, last_records={}, open_orders=[], positions={})
+        self.at_ns = 2  # of orders placed
         self.book = BookBuilder(AAA, sequence=0)
         self.orders: dict[OrderId, OrderView] = {}
-        self.accepted = 0
+        self.accepted = self.traded = 0
         self.do(ListInstrument(1, LISTED))
         for account_id, terms in zip(ACCOUNTS, (SelfTrade.DECREMENT, SelfTrade.CANCEL_OLDEST, None), strict=True):
             margin = AccountTerms(multiplier=2) if terms is None else AccountTerms(self_trade=terms)
@@ -87,7 +88,8 @@ class Floor:
         fold(self.orders, events, sequence=record.sequence, at_ns=record.at_ns)
         broadcast = self.view.apply(record, frozenset(ACCOUNTS))
         if symbol is not None:
-            self.book.apply(json.loads(broadcast.book))
+            assert broadcast.book is not None
+            self.book.apply(json.loads(broadcast.book.json))
         return broadcast
 
     def exchanges_book(self) -> tuple[dict[int, int], dict[int, int]]:
@@ -96,14 +98,25 @@ class Floor:
 
     def place(self, account: int, side: Side, quantity: int, price: int | None, **more: Any) -> list[dict[str, Any]]:
         """The updates it led to."""
+        said = self.place_and_hear(account, side, quantity, price, **more)
+        return [json.loads(update.json)["data"] for _, update in said.updates]
+
+    def place_and_hear(self, account: int, side: Side, quantity: int, price: int | None, **more: Any) -> Broadcast:
         order_type = more.pop("order_type", OrderType.MARKET if price is None else OrderType.LIMIT)
         name, tif = f"c-{self.accepted}", more.pop("time_in_force", TimeInForce.DAY)
         limit = None if price is None else price * DOLLAR
         broadcast = self.do(
-            PlaceOrder(2, ACCOUNTS[account], name, AAA, side, order_type, tif, quantity, limit, more.get("special"))
+            PlaceOrder(
+                self.at_ns, ACCOUNTS[account], name, AAA, side, order_type, tif, quantity, limit, more.get("special")
+            )
         )
         assert broadcast is not None
-        return [json.loads(update)["data"] for _, update in broadcast.updates]
+        self.traded += len(messages(broadcast, "trades"))
+        return broadcast
+
+
+def messages(said: Broadcast, channel: str) -> list[dict[str, Any]]:
+    return [json.loads(message.json) for name, message in said.others if name == channel]
 
 
 @pytest.fixture
@@ -172,12 +185,12 @@ def test_a_view_loaded_from_the_open_orders_is_the_one_that_saw_it_all(floor: Fl
     loaded = MarketView(
         sequence=floor.exchange.sequence,
         epoch=1,
-        symbol_sequences={AAA: symbol_sequence},
+        last_records={AAA: LastRecord(symbol_sequence, 1, 999)},
         open_orders=[order for order in floor.orders.values() if order.status in OPEN_STATUSES],
         positions={},
     )
     book = BookBuilder(AAA)
-    book.apply(json.loads(loaded.snapshot(AAA, 1)))
+    book.apply(json.loads(loaded.books[AAA].whole("new").json))
     assert (book.bids, book.asks) == floor.exchanges_book()
     assert book.sequence == symbol_sequence
 
@@ -213,7 +226,7 @@ def test_a_replaced_order_says_what_replaced_it(floor: Floor) -> None:
     floor.place(0, BUY, 3 * SHARE, 99)
     broadcast = floor.do(ReplaceOrder(3, ACCOUNTS[0], OrderId(1), "r", quantity=2 * SHARE))
     assert broadcast is not None
-    replaced, new = (json.loads(update)["data"] for _, update in broadcast.updates)
+    replaced, new = (json.loads(update.json)["data"] for _, update in broadcast.updates)
     assert (replaced["event"], new["event"]) == ("replaced", "new")
     assert replaced["order"]["replaced_by"] == new["order"]["id"]
 
@@ -224,13 +237,13 @@ def test_a_volatility_halt_and_its_end_are_told(floor: Floor) -> None:
     halting = PlaceOrder(9, ACCOUNTS[0], name, AAA, BUY, OrderType.LIMIT, TimeInForce.DAY, SHARE, 110 * DOLLAR)
     broadcast = floor.do(halting)
     assert broadcast is not None
-    (halt,) = map(json.loads, broadcast.statuses)
+    (halt,) = messages(broadcast, "statuses")
     assert (halt["T"], halt["sc"], halt["rc"], halt["phase"]) == ("s", "P", "LUDP", "halted")
     assert (halt["q"], halt["reopens_at"]) == (floor.book.sequence, "1970-01-01T00:00:00.000000014Z")
     assert (floor.book.bids, floor.book.asks) == ({110 * DOLLAR: SHARE}, {110 * DOLLAR: SHARE})  # crossed
     broadcast = floor.do(ChangePhase(14, AAA, Phase.CONTINUOUS))
     assert broadcast is not None
-    (resumption,) = map(json.loads, broadcast.statuses)
+    (resumption,) = messages(broadcast, "statuses")
     assert (resumption["sc"], resumption["sm"], resumption["rc"]) == ("T", "Trading Resumption", "")
-    assert [json.loads(trade)["p"] for trade in broadcast.trades] == [110]
+    assert [trade["p"] for trade in messages(broadcast, "trades")] == [110]
     assert (floor.book.bids, floor.book.asks) == ({}, {})

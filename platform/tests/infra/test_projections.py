@@ -151,12 +151,13 @@ async def test_a_market_keeps_what_a_batch_does_not_change(book: Book) -> None:
 
 async def test_an_accounts_terms_and_its_kill_switch_are_its_newest(book: Book) -> None:
     terms = AccountTerms(2, SelfTrade.DECREMENT, blocked=True, limits=Limits(1, 2, 3, 4, 5))
-    await book.commit([AccountOpened(ONE, AccountTerms())], [AccountOpened(TWO, AccountTerms())])
+    await book.commit([AccountOpened(ONE, AccountTerms())])
+    await book.commit([AccountOpened(TWO, AccountTerms())], [AccountChanged(TWO, AccountTerms())])
     await book.commit([AccountChanged(ONE, terms), KillSwitchSet(AccountId(0), engaged=True)])
     await book.commit([KillSwitchSet(AccountId(0), engaged=False), KillSwitchSet(TWO, engaged=True)])
     assert await book.rows("SELECT * FROM accounts ORDER BY account_id") == [
-        (1, 2, "decrement", True, 1, 2, 3, 4, 5),
-        (2, 1, "cancel_newest", False, None, None, None, None, None),
+        (1, 2, "decrement", True, 1, 2, 3, 4, 5, 1),
+        (2, 1, "cancel_newest", False, None, None, None, None, None, 2),
     ]
     assert await book.rows("SELECT * FROM kill_switches ORDER BY account_id") == [(0, False), (2, True)]
 

@@ -10,7 +10,7 @@ from trading.infra.telemetry import start_logging
 
 def main() -> None:
     settings = Settings()
-    start_logging(settings.node)
+    start_logging(settings.node, settings.log_level)
     run(settings, create_app(settings))
 
 

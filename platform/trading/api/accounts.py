@@ -1,166 +1,83 @@
-"""/v2/account, /v2/positions, /v2/clock: what an account holds and may still do, and whether the market is open."""
+"""/v2/account: what an account is worth and may still do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, Response
 
 from trading.api.answer import answer
 from trading.api.context import Caller, ContextOf
-from trading.core.events import CASH
-from trading.core.orders import MICROS_PER_SHARE, AccountId
-from trading.infra.database import Pool
-from trading.wire.orders import asset_uuid, decimal_text, shares_text
+from trading.wire.market_data import DAY_NS
+from trading.wire.orders import asset_uuid, decimal_text, rfc3339
 
 router = APIRouter(prefix="/v2")
 
-# Every holding with its mark: the last trade's price, or the reference price while none has happened.
-_HOLDINGS: Final = """
-SELECT b.asset, b.available, b.reserved, b.cost_micros,
-    coalesce(m.last_price_micros, m.reference_price_micros, 0) AS mark_micros
-FROM balances b LEFT JOIN markets m ON m.symbol = b.asset WHERE b.account_id = $1 ORDER BY b.asset
-"""
-
-_TERMS: Final = """
-SELECT a.multiplier, a.blocked, coalesce(own.engaged, false) AS killed, coalesce(everybody.engaged, false) AS all_killed
-FROM accounts a
-LEFT JOIN kill_switches own ON own.account_id = a.account_id
-LEFT JOIN kill_switches everybody ON everybody.account_id = 0
-WHERE a.account_id = $1
-"""
-
-_ANY_OPEN: Final = "SELECT EXISTS (SELECT 1 FROM markets WHERE phase = 'continuous') AS is_open"
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """Shares of one symbol in micro-shares, below zero for what was sold short, and what the position cost."""
-
-    symbol: str
-    available: int
-    reserved: int
-    cost_micros: int
-    mark_micros: int
-
-    @property
-    def total(self) -> int:
-        return self.available + self.reserved
-
-    @property
-    def value_micros(self) -> int:
-        """Rounded against the account: down for what it has, and what it owes up."""
-        return self.total * self.mark_micros // MICROS_PER_SHARE
-
-    @property
-    def exposure_micros(self) -> int:
-        """What the buying power must carry: what is held, and what is sold or may be sold short."""
-        short_micros = min(self.available, 0) * self.mark_micros // MICROS_PER_SHARE
-        return max(self.value_micros, 0) - short_micros
-
-
-@dataclass(frozen=True, slots=True)
-class Funds:
-    """All an account holds, valued by the exchange's rules."""
-
-    available: int
-    reserved: int
-    holdings: list[Holding]
-
-    @property
-    def equity(self) -> int:
-        return self.available + self.reserved + sum(holding.value_micros for holding in self.holdings)
-
-    @property
-    def exposure(self) -> int:
-        return sum(holding.exposure_micros for holding in self.holdings) + self.reserved
-
-    def buying_power(self, multiplier: int) -> int:
-        """A cash account's is its free cash."""
-        return self.available if multiplier == 1 else multiplier * self.equity - self.exposure
-
-
-async def _funds(account_id: AccountId, database: Pool) -> Funds:
-    rows = await database.fetch(_HOLDINGS, account_id)
-    available, reserved = next(((row["available"], row["reserved"]) for row in rows if row["asset"] == CASH), (0, 0))
-    return Funds(available, reserved, [Holding(*row) for row in rows if row["asset"] != CASH])
+# What has no meaning here, as Alpaca shows it to an account that does not use it.
+_CONSTANTS: Final = {
+    "status": "ACTIVE",
+    "crypto_status": "INACTIVE",
+    "currency": "USD",
+    "daytrading_buying_power": "0",
+    "bod_dtbp": "0",
+    "options_buying_power": "0",
+    "options_approved_level": 0,
+    "options_trading_level": 0,
+    "pattern_day_trader": False,
+    "daytrade_count": 0,
+    "maintenance_margin": "0",
+    "last_maintenance_margin": "0",
+    "sma": "0",
+    "accrued_fees": "0",
+    "intraday_adjustments": "0",
+    "pending_reg_taf_fees": "0",
+    "transfers_blocked": False,
+    "admin_configurations": {},
+    "user_configurations": None,
+}
 
 
 @router.get("/account")
 async def get_account(account_id: Caller, shared: ContextOf) -> Response:
-    funds = await _funds(account_id, shared.database)
-    (terms,) = await shared.database.fetch(_TERMS, account_id)
-    multiplier = terms["multiplier"]
-    equity, power = decimal_text(funds.equity), decimal_text(funds.buying_power(multiplier))
-    values = [holding.value_micros for holding in funds.holdings]
+    """The account as its own ledger has it, at the markets' last prices.
+
+    ``last_equity`` is that of the last midnight UTC, where a day ends here. Constant are: the status and
+    ``transfers_blocked`` (an account is never half open); day trading and options (there are no such rules, nor
+    options); ``maintenance_margin`` and ``sma`` (nothing is ever sold by force); ``accrued_fees`` (fees are paid with
+    the trade that causes them). Absent are pending transfers: money arrives at once.
+    """
+    account = await shared.reads.account(account_id)
+    opening = await shared.yesterday.opening(account_id, account)
+    values = [holding.value_micros for holding in account.holdings]
+    equity, power = decimal_text(account.equity), decimal_text(max(account.buying_power, 0))
+    long, short = sum(value for value in values if value > 0), sum(value for value in values if value < 0)
     return answer(
         {
-            "id": str(asset_uuid(f"account {account_id}")),
+            "id": account_uuid(account_id),
             "account_number": f"{account_id:09d}",
-            "status": "ACTIVE",
-            "currency": "USD",
-            "cash": decimal_text(funds.available + funds.reserved),
+            **_CONSTANTS,
+            "cash": decimal_text(account.cash),
             "buying_power": power,
             "regt_buying_power": power,
-            "daytrading_buying_power": "0",
-            "non_marginable_buying_power": decimal_text(max(funds.available, 0)),
-            "multiplier": str(multiplier),
+            "effective_buying_power": power,
+            "non_marginable_buying_power": decimal_text(max(account.available, 0)),
+            "multiplier": str(account.multiplier),
             "equity": equity,
-            "last_equity": equity,
+            "last_equity": decimal_text(opening.equity),
             "portfolio_value": equity,
-            "long_market_value": decimal_text(sum(value for value in values if value > 0)),
-            "short_market_value": decimal_text(sum(value for value in values if value < 0)),
-            "initial_margin": decimal_text(funds.exposure // multiplier) if multiplier > 1 else "0",
-            "maintenance_margin": "0",
-            "daytrade_count": 0,
-            "pattern_day_trader": False,
-            "trading_blocked": terms["blocked"] or terms["killed"] or terms["all_killed"],
-            "transfers_blocked": False,
-            "account_blocked": terms["blocked"],
-            "trade_suspended_by_user": terms["killed"],
-            "shorting_enabled": multiplier > 1,
+            "position_market_value": decimal_text(long + short),
+            "long_market_value": decimal_text(long),
+            "short_market_value": decimal_text(short),
+            "initial_margin": decimal_text(account.exposure // account.multiplier),
+            "balance_asof": rfc3339(shared.yesterday.midnight_ns - DAY_NS)[:10],
+            "trading_blocked": account.blocked or account.killed,
+            "account_blocked": account.blocked and not account.suspended,
+            "trade_suspended_by_user": account.blocked and account.suspended,
+            "shorting_enabled": account.multiplier > 1,
+            "created_at": rfc3339(account.opened_at_ns),
         }
     )
 
 
-@router.get("/positions")
-async def list_positions(account_id: Caller, shared: ContextOf) -> Response:
-    funds = await _funds(account_id, shared.database)
-    return answer([_position(holding) for holding in funds.holdings if holding.total])
-
-
-def _position(holding: Holding) -> dict[str, Any]:
-    value, cost = holding.value_micros, holding.cost_micros
-    return {
-        "asset_id": str(asset_uuid(holding.symbol)),
-        "symbol": holding.symbol,
-        "exchange": "ELSON",
-        "asset_class": "us_equity",
-        "asset_marginable": False,
-        "side": "long" if holding.total > 0 else "short",
-        "qty": shares_text(holding.total),
-        "qty_available": shares_text(holding.available),
-        "avg_entry_price": decimal_text(cost * MICROS_PER_SHARE // holding.total),
-        "cost_basis": decimal_text(cost),
-        "market_value": decimal_text(value),
-        "current_price": decimal_text(holding.mark_micros),
-        "unrealized_pl": decimal_text(value - cost),
-    }
-
-
-@router.get("/clock")
-async def get_clock(shared: ContextOf) -> Response:
-    """Open while any market trades continuously; days begin when somebody says so, here at midnight UTC."""
-    ((is_open,),) = await shared.database.fetch(_ANY_OPEN)
-    now = datetime.now(UTC)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return answer(
-        {
-            "timestamp": now.isoformat(),
-            "is_open": is_open,
-            "next_open": midnight.isoformat(),
-            "next_close": midnight.isoformat(),
-        }
-    )
+def account_uuid(account_id: int) -> str:
+    return str(asset_uuid(f"account {account_id}"))

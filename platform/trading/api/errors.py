@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from trading.api.engine_client import EngineBusyError, OutcomeUnknownError
 from trading.core.orders import RejectReason
 from trading.infra.database import DatabaseError
+from trading.infra.passwords import PasswordsBusyError
+from trading.infra.sessions import SessionsAwayError
 from trading.wire.engine import Denied
 
 # Anything else the core refuses is 422.
@@ -28,17 +30,26 @@ _STATUS_OF_REASON: Final = {
     RejectReason.ORDER_RATE_LIMIT: 429,
 }
 
+# What Alpaca calls a wrong parameter has this code, although its status is 422.
+WRONG_PARAMETER: Final = 40010001
+_WRONG_PARAMETERS: Final = (
+    *(RejectReason.CLIENT_ORDER_ID_REUSED, RejectReason.INVALID_CLIENT_ORDER_ID),
+    *(RejectReason.INVALID_TERMS, RejectReason.INVALID_QUANTITY),
+)
+
 
 class ApiError(Exception):
     """A definite answer: the request changed nothing."""
 
-    def __init__(self, status: int, message: str, *, detail: int = 10000) -> None:
+    def __init__(self, status: int, message: str, *, detail: int = 10000, code: int | None = None) -> None:
         super().__init__(message)
         self.status, self.message = status, message
-        self.code = status * 100_000 + detail
+        self.code = status * 100_000 + detail if code is None else code
 
 
 def refusal(denied: Denied) -> ApiError:
+    if denied.reason in _WRONG_PARAMETERS:
+        return ApiError(422, denied.message, code=WRONG_PARAMETER)
     return ApiError(_STATUS_OF_REASON.get(denied.reason, 422), denied.message)
 
 
@@ -62,6 +73,7 @@ def answer_to(error: Exception) -> JSONResponse:
 ANSWERED: Final = (
     *(ApiError, RequestValidationError, HTTPException),
     *(OutcomeUnknownError, EngineBusyError, DatabaseError),
+    *(SessionsAwayError, PasswordsBusyError),
 )
 
 
@@ -78,9 +90,9 @@ def install(app: FastAPI) -> None:
 def _invalid(error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return _body(422, 42210000, f"body is no JSON: position {first['loc'][-1]}")
+        return _body(400, 40010000, f"request body format is invalid: no JSON at position {first['loc'][-1]}")
     where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-    return _body(422, 42210000, f"{where}: {first['msg']}"[:500])
+    return _body(422, WRONG_PARAMETER, f"{where}: {first['msg']}"[:500])
 
 
 def _body(status: int, code: int, message: str) -> JSONResponse:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from trading.infra.telemetry import LATENCY_BUCKETS_S
 
@@ -19,6 +16,21 @@ class ApiMetrics:
         self.seconds = Histogram(
             "api_request_seconds", "Time to answer.", ["route"], buckets=LATENCY_BUCKETS_S, registry=self.registry
         )
+        self.in_flight = 0
+        in_flight = Gauge("api_requests_in_flight", "Requests not answered yet.", registry=self.registry)
+        in_flight.set_function(lambda: self.in_flight)
+        self.limited = Counter(
+            "api_rate_limited", "Requests refused for their rate (429).", ["limit"], registry=self.registry
+        )
+        self.shed = Counter(
+            "api_shed", "Requests refused because too many were under way (503).", ["limit"], registry=self.registry
+        )
+        self.auth_failures = Counter(
+            "api_auth_failures", "Requests without a valid identity (401).", registry=self.registry
+        )
+        self.password_checks = Gauge(
+            "api_password_checks", "Passwords being hashed or waiting to be.", registry=self.registry
+        )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -29,29 +41,5 @@ class ApiMetrics:
         count, duration = children
         count.inc()
         duration.observe(seconds)
-
-
-class MeasureRequests:
-    """ASGI middleware around the whole application."""
-
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started_s, status = time.perf_counter(), 500
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            self._metrics.answered(scope["method"], route, status, time.perf_counter() - started_s)
+        if status == 401:
+            self.auth_failures.inc()

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trading.api import errors
+from trading.api.access import may
 from trading.api.context import KEY_ID_HEADER, SECRET_HEADER, Context
 from trading.api.order_requests import OrderRequest
 from trading.api.orders import place_order, router
@@ -57,8 +58,11 @@ async def _place(scope: Scope, message: Message) -> Response | None:
     shared: Context = app.state.context
     key_id, secret = headers.get(_KEY_ID, b"").decode("latin-1"), headers.get(_SECRET, b"").decode("latin-1")
     try:
-        account_id = await shared.keys.account_of(key_id, secret) if key_id else None
-        return None if account_id is None else await place_order(order, account_id, shared)
+        identity = await shared.keys.identify(key_id, secret) if key_id else None
+        if identity is None or identity.account_id is None or not may(shared.table, "POST", _PATH, identity.role):
+            return None
+        scope["identity"] = identity
+        return await place_order(order, identity.account_id, shared)
     except errors.ANSWERED as error:
         return errors.answer_to(error)
 

@@ -1,7 +1,8 @@
 """What clients may ask of /v2/orders, and the commands it becomes.
 
 One field is not Alpaca's: ``post_only: true`` on a limit order refuses it rather than let it take liquidity, as the
-venues that have it call it.
+venues that have it call it. ``position_intent`` must fit the side and says nothing else: what an order may do to a
+position, the account's kind decides.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from trading.api.errors import ApiError
+from trading.api.errors import WRONG_PARAMETER, ApiError
 from trading.core.commands import PlaceOrder, ReplaceOrder
 from trading.core.orders import (
     MAX_CLIENT_ORDER_ID_LENGTH,
@@ -48,8 +49,10 @@ def _plain(value: object) -> object:
 
 # More than any order may have, and little enough to be counted in millionths on the wire.
 _MOST: Final = 10**12
-_PlainDecimal = Annotated[Decimal, BeforeValidator(_plain), Field(gt=0, le=_MOST, max_digits=18, decimal_places=9)]
+PlainDecimal = Annotated[Decimal, BeforeValidator(_plain), Field(gt=0, le=_MOST, max_digits=18, decimal_places=9)]
 _ClientOrderId = Annotated[str, Field(min_length=1, max_length=MAX_CLIENT_ORDER_ID_LENGTH, pattern=CLIENT_ORDER_ID)]
+
+_Intent = Literal["buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"]
 
 
 class _Body(BaseModel):
@@ -57,38 +60,46 @@ class _Body(BaseModel):
 
 
 class TakeProfit(_Body):
-    limit_price: _PlainDecimal
+    limit_price: PlainDecimal
 
 
 class StopLoss(_Body):
-    stop_price: _PlainDecimal
-    limit_price: _PlainDecimal | None = None
+    stop_price: PlainDecimal
+    limit_price: PlainDecimal | None = None
 
 
 class OrderRequest(_Body):
     """Body of POST /v2/orders. ``qty``, ``notional`` and prices are decimals, as strings or JSON numbers."""
 
     symbol: Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[A-Z][A-Z0-9.]*$")]
-    qty: _PlainDecimal | None = None
-    notional: _PlainDecimal | None = None
+    qty: PlainDecimal | None = None
+    notional: PlainDecimal | None = None
     side: Side
     type: OrderType
     time_in_force: TimeInForce
-    limit_price: _PlainDecimal | None = None
-    stop_price: _PlainDecimal | None = None
-    trail_price: _PlainDecimal | None = None
-    trail_percent: _PlainDecimal | None = None
+    limit_price: PlainDecimal | None = None
+    stop_price: PlainDecimal | None = None
+    trail_price: PlainDecimal | None = None
+    trail_percent: PlainDecimal | None = None
     client_order_id: _ClientOrderId | None = None
     order_class: OrderClass | Literal[""] | None = None
     take_profit: TakeProfit | None = None
     stop_loss: StopLoss | None = None
+    position_intent: _Intent | None = None
     post_only: bool = False
     extended_hours: Literal[False] = False
+
+    @property
+    def in_fractions(self) -> bool:
+        """For a sum, or for a part of a share."""
+        return self.qty is None or self.qty % 1 != 0
 
     def command(self, account_id: AccountId) -> PlaceOrder:
         """Raises ApiError for what no command can say; what no order may say, the exchange refuses."""
         if (self.qty is None) == (self.notional is None):
-            raise ApiError(422, "an order has either qty or notional")
+            raise ApiError(422, "an order has either qty or notional", code=WRONG_PARAMETER)
+        if self.position_intent is not None and not self.position_intent.startswith(self.side):
+            raise ApiError(422, f"to {self.side} is no {self.position_intent}", code=WRONG_PARAMETER)
         limit_price = self.limit_price
         if self.order_class is OrderClass.OCO and limit_price is None and self.take_profit:
             limit_price = self.take_profit.limit_price
@@ -124,12 +135,16 @@ class OrderRequest(_Body):
 class ReplaceRequest(_Body):
     """Body of PATCH /v2/orders/{id}. ``trail`` is in dollars or percent, as the order's own trail is."""
 
-    qty: _PlainDecimal | None = None
+    qty: PlainDecimal | None = None
     time_in_force: TimeInForce | None = None
-    limit_price: _PlainDecimal | None = None
-    stop_price: _PlainDecimal | None = None
-    trail: _PlainDecimal | None = None
+    limit_price: PlainDecimal | None = None
+    stop_price: PlainDecimal | None = None
+    trail: PlainDecimal | None = None
     client_order_id: _ClientOrderId | None = None
+
+    @property
+    def in_fractions(self) -> bool:
+        return self.qty is not None and self.qty % 1 != 0
 
     def command(self, account_id: AccountId, order: OrderView) -> ReplaceOrder:
         by_percent = order.special is not None and order.special.trail_ppm is not None
@@ -163,7 +178,7 @@ def _whole(value: Decimal | None, units: int, complaint: str) -> int | None:
         return None
     scaled = value * units
     if scaled != scaled.to_integral_value():
-        raise ApiError(422, complaint)
+        raise ApiError(422, complaint, code=WRONG_PARAMETER)
     return int(scaled)
 
 

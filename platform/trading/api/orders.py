@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 
+from trading.api.account_terms import require_fractional_trading
 from trading.api.answer import answer
 from trading.api.context import Caller, Context, ContextOf
 from trading.api.engine_client import OutcomeUnknownError
@@ -25,8 +27,6 @@ from trading.wire.orders import OrderView, order_id_of, public_order
 router = APIRouter(prefix="/v2")
 
 _MAX_NS: Final = 2**63 - 1
-
-_BY_ID: Final = "SELECT * FROM orders WHERE order_id = $1 AND account_id = $2"
 
 # The row lock makes this read a write: it returns only when the row it saw is on the synchronous standby too,
 # so what a client is told here survives the primary.
@@ -52,7 +52,9 @@ SELECT * FROM orders WHERE account_id = $1 AND parent_id = ANY($2) AND status <>
 @router.post("/orders")
 async def place_order(order: OrderRequest, account_id: Caller, shared: ContextOf) -> Response:
     command = order.command(account_id)
-    outcome = await _execute(command, shared)
+    if order.in_fractions:
+        await require_fractional_trading(account_id, shared.database)
+    outcome = await execute(command, shared)
     if isinstance(outcome, Denied):
         raise refusal(outcome)
     return _accepted(outcome)
@@ -93,6 +95,7 @@ async def get_order_by_client_order_id(
 async def get_order(order_id: str, account_id: Caller, shared: ContextOf, nested: bool = False) -> Response:
     order = await _own_order(order_id, account_id, shared)
     if nested:
+        order = copy(order)  # others may have been given the same
         await _add_legs([order], account_id, shared)
     return answer(public_order(order))
 
@@ -101,7 +104,9 @@ async def get_order(order_id: str, account_id: Caller, shared: ContextOf, nested
 async def replace_order(order_id: str, changes: ReplaceRequest, account_id: Caller, shared: ContextOf) -> Response:
     """The answer is the new order; the old one ends as replaced."""
     order = await _own_order(order_id, account_id, shared)
-    outcome = await _execute(changes.command(account_id, order), shared)
+    if changes.in_fractions:
+        await require_fractional_trading(account_id, shared.database)
+    outcome = await execute(changes.command(account_id, order), shared)
     if isinstance(outcome, Denied):
         if outcome.reason is RejectReason.NOT_REPLACEABLE:
             await _require_open(order_id, account_id, shared)
@@ -145,7 +150,7 @@ async def cancel_order(order_id: str, account_id: Caller, shared: ContextOf) -> 
     raise refusal(outcome)
 
 
-async def _execute(command: PlaceOrder | ReplaceOrder, shared: Context) -> Answer:
+async def execute(command: PlaceOrder | ReplaceOrder, shared: Context) -> Answer:
     try:
         outcome, _ = await shared.engine.execute(command, shared.deadline_s)
     except OutcomeUnknownError as error:
@@ -178,10 +183,10 @@ async def _require_open(order_id: str, account_id: AccountId, shared: Context) -
 
 
 async def _own_order(order_id: str, account_id: AccountId, shared: Context) -> OrderView:
-    rows = await shared.database.fetch(_BY_ID, _number(order_id), account_id)
-    if not rows:
+    order = await shared.reads.order(_number(order_id), account_id)
+    if order is None:
         raise ApiError(404, f"order not found for {order_id}")
-    return order_of(rows[0])
+    return order
 
 
 def _number(order_id: str) -> OrderId:

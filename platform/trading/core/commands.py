@@ -72,12 +72,16 @@ class SetFees(NamedTuple):
 
 
 class Deposit(NamedTuple):
-    """Brings cash (``asset`` = "USD", micro-dollars) or shares (``asset`` = a symbol, micro-shares) in from outside."""
+    """Brings cash (``asset`` = "USD", micro-dollars) or shares (``asset`` = a symbol, micro-shares) in from outside.
+
+    No rule looks at a payment's ``reference``: by it the engine knows a repetition of the same payment.
+    """
 
     at_ns: int
     account_id: AccountId
     asset: str
     amount: int
+    reference: str = ""
 
 
 class Withdraw(NamedTuple):
@@ -85,6 +89,7 @@ class Withdraw(NamedTuple):
     account_id: AccountId
     asset: str
     amount: int
+    reference: str = ""
 
 
 class Transfer(NamedTuple):
@@ -95,6 +100,7 @@ class Transfer(NamedTuple):
     to_account_id: AccountId
     asset: str
     amount: int
+    reference: str = ""
 
 
 class PlaceOrder(NamedTuple):
@@ -141,6 +147,8 @@ class CancelAll(NamedTuple):
     account_id: AccountId
     symbol: Symbol
 
+
+Payment: TypeAlias = Deposit | Withdraw | Transfer
 
 Command: TypeAlias = (
     ListInstrument

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from trading.core.commands import PlaceOrder, ReplaceOrder
+from trading.core.commands import Payment, PlaceOrder, ReplaceOrder
 from trading.core.orders import AccountId, OrderId
 from trading.wire.engine import Answer, Submission, urgent
 
@@ -20,15 +20,21 @@ class OverloadedError(Exception):
 OrderRequest: TypeAlias = PlaceOrder | ReplaceOrder
 # What was asked for under (account, client_order_id), and the order it became.
 Former: TypeAlias = Mapping[tuple[AccountId, str], tuple[OrderId, OrderRequest]]
+# What was paid under a reference, and the record of it.
+Paid: TypeAlias = Mapping[str, tuple[int, Payment]]
 
 
 @dataclass(slots=True)
 class Request:
-    """``former`` holds what of its client_order_ids was used so long ago that the exchange has forgotten it."""
+    """``former`` holds what of its client_order_ids was used so long ago that the exchange has forgotten it.
+
+    ``paid`` holds what of its payments' references the journal knew when the request came.
+    """
 
     submissions: list[Submission]
     answered: asyncio.Future[list[Answer]]
     former: Former = field(default_factory=dict)
+    paid: Paid = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from trading.core.orders import Phase
 from trading.engine.lanes import OverloadedError
 from trading.engine.metrics import EngineMetrics
 from trading.engine.past_orders import PastOrders
+from trading.engine.payments import Payments
 from trading.engine.publisher import Publisher
 from trading.engine.replica import Replica, StateDiffersError
 from trading.engine.sequencer import Sequencer
@@ -143,6 +144,7 @@ class EngineNode:
             still_leading=self._still_leading,
             first_answers=self._past_orders.first_answers,
             former_requests=self._past_orders.former_requests,
+            payments=Payments(self._reads),
             committed=self._publisher.offer,
             metrics=self.metrics,
             records_per_state_hash=self._settings.records_per_state_hash,

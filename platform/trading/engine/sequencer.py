@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trading.core.client_order_ids import answer_again
-from trading.core.commands import CancelAll, Command, SetKillSwitch
+from trading.core.commands import CancelAll, Command, Payment, SetKillSwitch
 from trading.core.events import Refused, Repeated
 from trading.core.orders import OrderId, RejectReason
 from trading.engine.lanes import Former, Lanes, OrderRequest, Request
 from trading.engine.metrics import EngineMetrics
+from trading.engine.payments import Payments
 from trading.engine.replica import Replica
 from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError
@@ -57,6 +58,7 @@ class Sequencer:
         still_leading: Callable[[], bool],
         first_answers: FirstAnswers,
         former_requests: FormerRequests,
+        payments: Payments,
         committed: Callable[[list[tuple[int, bytes]]], None],
         metrics: EngineMetrics,
         records_per_state_hash: int = 1_000,
@@ -67,6 +69,7 @@ class Sequencer:
         self._still_leading = still_leading
         self._first_answers = first_answers
         self._former_requests = former_requests
+        self._payments = payments
         self._committed = committed
         self._metrics = metrics
         self._done = metrics.commands.labels("done")  # looked up once, not per order
@@ -86,6 +89,8 @@ class Sequencer:
         request = Request(submissions, asyncio.get_running_loop().create_future())
         if forgotten := self._perhaps_forgotten(submissions):
             request.former = await self._former_requests(forgotten)
+        if payments := [command for _, command in submissions if isinstance(command, Payment) and command.reference]:
+            request.paid = await self._payments.look_up(payments)
         self._lanes.add(request)
         self._count_waiting()
         self._arrived.set()
@@ -127,7 +132,7 @@ class Sequencer:
         applied = _Applied()
         for request in requests:
             answers = [
-                self._execute(command._replace(at_ns=at_ns), request.former, applied)
+                self._execute(command._replace(at_ns=at_ns), request, applied)
                 if now_ns <= deadline_ns
                 else self._too_late()
                 for deadline_ns, command in request.submissions
@@ -148,7 +153,21 @@ class Sequencer:
         self._metrics.commands.labels(RejectReason.DEADLINE_PASSED.value).inc()
         return Denied(RejectReason.DEADLINE_PASSED, "its deadline had passed before it could be executed")
 
-    def _execute(self, command: Command, former: Former, applied: _Applied) -> Answer | Repeated:
+    def _execute(self, command: Command, request: Request, applied: _Applied) -> Answer | Repeated:
+        if isinstance(command, Payment) and command.reference:
+            return self._pay(command, request, applied)
+        return self._execute_once(command, request.former, applied)
+
+    def _pay(self, payment: Payment, request: Request, applied: _Applied) -> Answer | Repeated:
+        """Answered once this batch is durable, and so are the ones before: what is repeated here is durable too."""
+        if before := self._payments.answered_before(payment, request.paid):
+            return before
+        answer = self._execute_once(payment, {}, applied)
+        if isinstance(answer, Done):
+            self._payments.remember(payment, answer.sequence)
+        return answer
+
+    def _execute_once(self, command: Command, former: Former, applied: _Applied) -> Answer | Repeated:
         outcome = _answered_before(command, former)
         match outcome or self._replica.execute(command, epoch=self._epoch, batch=applied.batch):
             case Refused(reason, message):
@@ -168,7 +187,7 @@ class Sequencer:
     def _cancel_everything(self, switch: SetKillSwitch, applied: _Applied) -> None:
         """The other half of a kill switch, in the same transaction: a record per market."""
         for symbol in self._replica.exchange.open_symbols(switch.account_id):
-            self._execute(CancelAll(switch.at_ns, switch.account_id, symbol), {}, applied)
+            self._execute_once(CancelAll(switch.at_ns, switch.account_id, symbol), {}, applied)
 
     async def _make_durable(self, applied: _Applied) -> None:
         if applied.batch.journal:

@@ -1,56 +1,57 @@
-"""The WebSocket endpoint: authenticate, subscribe, listen. Conventions of Alpaca's streams."""
+"""The WebSocket endpoints: authenticate, subscribe, listen. Conventions of Alpaca's two streams."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import msgspec
 from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
 
+from trading.feed.frames import CONNECTION, Connection, Format, Opcode
 from trading.feed.hub import Hub
-from trading.feed.market_view import MarketView, encode
-from trading.feed.session import Session
+from trading.feed.market_view import ORDERBOOKS
+from trading.feed.requests import (
+    ALREADY_AUTHENTICATED,
+    AUTH_FAILED,
+    AUTH_TIMEOUT,
+    EVERY,
+    INSUFFICIENT_SUBSCRIPTION,
+    INTERNAL_ERROR,
+    INVALID_SYNTAX,
+    NOT_AUTHENTICATED,
+    TRADE_UPDATES,
+    Credentials,
+    RequestError,
+    credentials,
+    parse,
+    streams,
+    subscription,
+)
+from trading.feed.session import Session, TradingSession
 from trading.infra.database import DatabaseError
 from trading.infra.keys import KeyRing
 from trading.infra.telemetry import metrics_response
 
-_AUTHENTICATE_WITHIN_S: Final = 10.0
-_SUBSCRIBABLE: Final = ("orderbooks", "trades", "statuses")
-
-
-class _RequestError(Exception):
-    """A message the client should not have sent: answered with Alpaca's error code."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+AUTHENTICATE_WITHIN_S: Final = 10.0
+FEEDS: Final = ("iex", "sip", "delayed_sip", "test")  # one market stands behind all of them
+_ATTEMPTS: Final = 3  # at guessing a secret, per connection
+_MAX_KEY_LENGTH: Final = 128
+_MSGPACK: Final = "application/msgpack"
 
 
 def create_app(hub: Hub, keys: KeyRing) -> FastAPI:
     app = FastAPI(title="Elson feed", openapi_url=None)
 
     @app.websocket("/stream")
-    async def stream(socket: WebSocket) -> None:
-        await socket.accept()
-        session = Session(socket)
-        writer = asyncio.create_task(session.write())
-        session.reply(T="success", msg="connected")
-        hub.sessions.add(session)
-        reader = asyncio.create_task(_serve(socket, session, hub, keys))
-        try:
-            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            hub.sessions.discard(session)
-            session.end()
-            await asyncio.wait({writer}, timeout=1)
-            reader.cancel()
-            writer.cancel()
-            for outcome in await asyncio.gather(reader, writer, return_exceptions=True):
-                if isinstance(outcome, Exception):
-                    raise outcome
+    async def trading_stream(socket: WebSocket) -> None:
+        await _TradingClient(socket, hub, keys).serve()
+
+    @app.websocket("/v2/{feed}")
+    async def market_data_stream(socket: WebSocket, feed: str) -> None:
+        if feed in FEEDS:
+            await _MarketDataClient(socket, hub, keys).serve()
+        else:
+            await socket.send_denial_response(Response(status_code=404))
 
     @app.get("/health/live")
     async def live() -> dict[str, str]:
@@ -69,118 +70,185 @@ def create_app(hub: Hub, keys: KeyRing) -> FastAPI:
     return app
 
 
-async def _serve(socket: WebSocket, session: Session, hub: Hub, keys: KeyRing) -> None:
-    """Answers requests until the client leaves."""
-    with suppress(WebSocketDisconnect):
-        await _serve_all(socket, session, hub, keys)
+class _Client:
+    """One connection from its first message to its last; the two streams answer differently."""
+
+    kind: type[Session] = Session
+
+    def __init__(self, socket: WebSocket, hub: Hub, keys: KeyRing) -> None:
+        self.hub = hub
+        self._socket = socket
+        self._keys = keys
+        self._failures = 0
+        form = Format.MSGPACK if socket.headers.get("content-type") == _MSGPACK else Format.JSON
+        self.session = hub.session(self.kind, cast(Connection, socket.scope["extensions"][CONNECTION]), form)
+
+    async def serve(self) -> None:
+        await self._socket.accept()
+        self.greet()
+        try:
+            self.hub.subscribers.admit(self.session)
+            await self._authenticated()
+            while not self.session.ended:
+                await self._answer_next()
+        except RequestError as error:  # one after which there is nothing more to say
+            self.session.fail(error.code, str(error))
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self.hub.subscribers.discard(self.session)
+            self.session.end()
+
+    def greet(self) -> None:
+        """The first word, if this stream has one."""
+
+    def authenticated(self, request: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def refused(self, request: dict[str, Any], error: RequestError) -> None:
+        self.session.fail(error.code, str(error))
+
+    def answer(self, action: object, request: dict[str, Any]) -> None:
+        """Raises RequestError."""
+        raise NotImplementedError
+
+    async def _authenticated(self) -> None:
+        """Raises RequestError when it takes too long, or too many attempts."""
+        headers = self._socket.headers
+        key_id, secret = headers.get("apca-api-key-id"), headers.get("apca-api-secret-key")
+        if key_id is not None and secret is not None:
+            await self._handle({"action": "auth", "key": key_id, "secret": secret})
+        try:
+            async with asyncio.timeout(AUTHENTICATE_WITHIN_S):
+                while self.session.identity is None:
+                    await self._answer_next()
+        except TimeoutError:
+            raise RequestError(*AUTH_TIMEOUT) from None
+
+    async def _answer_next(self) -> None:
+        received = await self._socket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", 1005))
+        payload: str | bytes | None = received.get("text")
+        if payload is None:
+            payload = received["bytes"]
+        if self.session.form is Format.JSON:
+            self.session.opcode = Opcode.TEXT if isinstance(payload, str) else Opcode.BINARY  # in kind
+        try:
+            request = parse(payload, self.session.form)
+        except RequestError as error:
+            self.session.fail(error.code, str(error))
+        else:
+            await self._handle(request)
+
+    async def _handle(self, request: dict[str, Any]) -> None:
+        action = request.get("action")
+        try:
+            if action in ("auth", "authenticate"):
+                await self._authenticate(credentials(request))
+                self.authenticated(request)
+            elif self.session.identity is None and action in ("subscribe", "unsubscribe", "listen"):
+                raise RequestError(*NOT_AUTHENTICATED)
+            else:
+                self.answer(action, request)
+        except RequestError as error:
+            self.refused(request, error)
+            if self._failures >= _ATTEMPTS:
+                self.session.end()
+                raise WebSocketDisconnect from None
+        except DatabaseError:
+            self.refused(request, RequestError(*INTERNAL_ERROR))
+
+    async def _authenticate(self, pair: Credentials | None) -> None:
+        if self.session.identity is not None:
+            raise RequestError(*ALREADY_AUTHENTICATED)
+        if pair is None or max(map(len, pair)) > _MAX_KEY_LENGTH:
+            identity = None
+        else:
+            identity = await self._keys.identify(*pair)
+        if identity is None or pair is None:
+            self._failures += 1
+            raise RequestError(*AUTH_FAILED)
+        self.hub.subscribers.admit_key(pair.key_id)
+        self.session.identity, self.session.key_id = identity, pair.key_id
 
 
-async def _serve_all(socket: WebSocket, session: Session, hub: Hub, keys: KeyRing) -> None:
-    try:
-        async with asyncio.timeout(_AUTHENTICATE_WITHIN_S):
-            while session.account_id is None:
-                await _answer(await socket.receive(), session, hub, keys)
-    except TimeoutError:
-        session.reply(T="error", code=404, msg="auth timeout")
-        return
-    while True:
-        await _answer(await socket.receive(), session, hub, keys)
+class _MarketDataClient(_Client):
+    """``/v2/{feed}``: https://docs.alpaca.markets/docs/streaming-market-data"""
 
+    def greet(self) -> None:
+        self.session.answer({"T": "success", "msg": "connected"})
 
-async def _answer(received: Any, session: Session, hub: Hub, keys: KeyRing) -> None:
-    if received["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(received.get("code", 1005))
-    try:
-        request = _parse(received)
-        match request.get("action"):
-            case "auth":
-                await _authenticate(session, keys, request.get("key"), request.get("secret"))
-                session.reply(T="success", msg="authenticated")
-            case "authenticate":
-                data = request.get("data")
-                data = data if isinstance(data, dict) else {}
-                await _authenticate(session, keys, data.get("key_id"), data.get("secret_key"))
-                session.send_alone(
-                    encode({"stream": "authorization", "data": {"status": "authorized", "action": "authenticate"}})
-                )
-            case "subscribe" | "unsubscribe" | "listen" if session.account_id is None:
-                raise _RequestError(401, "not authenticated")
+    def authenticated(self, request: dict[str, Any]) -> None:
+        self.session.answer({"T": "success", "msg": "authenticated"})
+
+    def answer(self, action: object, request: dict[str, Any]) -> None:
+        match action:
             case "subscribe":
-                _subscribe(session, _ready_view(hub), request)
+                self._subscribe(request)
             case "unsubscribe":
-                session.orderbooks -= set(_symbols(request, "orderbooks"))
-                session.trades -= set(_symbols(request, "trades"))
-                session.statuses -= set(_symbols(request, "statuses"))
-                _acknowledge(session)
-            case "listen":
-                _listen(session, request)
+                wanted = subscription(request, self.hub.ready_view().books)
+                for channel, symbols in wanted.symbols.items():
+                    self.hub.subscribers.unsubscribe(self.session, channel, symbols)
+                self._forget_books(wanted.symbols.get(ORDERBOOKS, []))
+                self._acknowledge()
             case _:
-                raise _RequestError(400, "invalid syntax")
-    except _RequestError as error:
-        session.reply(T="error", code=error.code, msg=str(error))
-    except DatabaseError:
-        session.reply(T="error", code=500, msg="internal error")
+                raise RequestError(*INVALID_SYNTAX)
+
+    def _subscribe(self, request: dict[str, Any]) -> None:
+        """Adds the channels; a book begins whole, or with what followed ``resume_from``, and goes on without a gap."""
+        books = self.hub.ready_view().books
+        wanted = subscription(request, books)
+        had = self._book_symbols()
+        self.hub.subscribers.subscribe(self.session, wanted.symbols)
+        self._acknowledge()
+        for symbol in sorted(self._book_symbols() if wanted.symbols.get(ORDERBOOKS) else ()):
+            if symbol in wanted.resume_from:
+                self.session.resume_book(books[symbol], wanted.resume_from[symbol])
+            elif symbol not in had:
+                self.session.send_whole_book(books[symbol], "new")
+
+    def _book_symbols(self) -> set[str]:
+        symbols = self.session.channels[ORDERBOOKS]
+        return set(self.hub.ready_view().books) if EVERY in symbols else set(symbols)
+
+    def _forget_books(self, symbols: list[str]) -> None:
+        left = self._book_symbols()
+        for symbol in self.hub.ready_view().books if EVERY in symbols else symbols:
+            if symbol not in left:
+                self.session.forget_book(symbol)
+
+    def _acknowledge(self) -> None:
+        channels = {channel: sorted(symbols) for channel, symbols in self.session.channels.items()}
+        self.session.answer({"T": "subscription", **channels})
 
 
-def _parse(received: Any) -> dict[str, Any]:
-    text = received.get("text") or received.get("bytes") or b""
-    try:
-        request = msgspec.json.decode(text)  # unlike json it refuses text that could not be sent back
-    except (ValueError, RecursionError):
-        request = None
-    if not isinstance(request, dict):
-        raise _RequestError(400, "invalid syntax")
-    return request
+class _TradingClient(_Client):
+    """``/stream``: https://docs.alpaca.markets/docs/websocket-streaming"""
 
+    kind = TradingSession
 
-async def _authenticate(session: Session, keys: KeyRing, key_id: object, secret: object) -> None:
-    if session.account_id is not None:
-        raise _RequestError(403, "already authenticated")
-    if not isinstance(key_id, str) or not isinstance(secret, str):
-        raise _RequestError(402, "auth failed")
-    session.account_id = await keys.account_of(key_id[:64], secret[:128])
-    if session.account_id is None:
-        raise _RequestError(402, "auth failed")
+    def authenticated(self, request: dict[str, Any]) -> None:
+        self._authorization("authorized", "authenticate")
 
+    def refused(self, request: dict[str, Any], error: RequestError) -> None:
+        action = request.get("action")
+        if error.code == AUTH_FAILED[0]:
+            self._authorization("unauthorized", "authenticate")
+        elif error.code == NOT_AUTHENTICATED[0] and action == "listen":
+            self._authorization("unauthorized", "listen")
+        else:
+            self.session.fail(error.code, str(error))
 
-def _ready_view(hub: Hub) -> MarketView:
-    if hub.view is None:
-        raise _RequestError(500, "internal error")
-    return hub.view
+    def answer(self, action: object, request: dict[str, Any]) -> None:
+        if action != "listen":
+            raise RequestError(*INVALID_SYNTAX)
+        heard = [name for name in streams(request) if name == TRADE_UPDATES][:1]
+        account_id = self.session.identity.account_id if self.session.identity else None
+        if heard and account_id is None:
+            raise RequestError(*INSUFFICIENT_SUBSCRIPTION)
+        self.hub.subscribers.listen(self.session, account_id if heard else None)
+        self.session.answer_alone({"stream": "listening", "data": {"streams": heard}})
 
-
-def _subscribe(session: Session, view: MarketView, request: dict[str, Any]) -> None:
-    """Adds the channels; a book begins with its snapshot, which the next delta follows without a gap."""
-    wanted = {channel: _symbols(request, channel) for channel in _SUBSCRIBABLE}
-    for symbol in (symbol for symbols in wanted.values() for symbol in symbols):
-        if symbol not in view.books:
-            raise _RequestError(409, f"unknown symbol {symbol[:16]}")
-    fresh = [symbol for symbol in wanted["orderbooks"] if symbol not in session.orderbooks]
-    session.orderbooks |= set(wanted["orderbooks"])
-    session.trades |= set(wanted["trades"])
-    session.statuses |= set(wanted["statuses"])
-    _acknowledge(session)
-    for symbol in fresh:
-        session.send(view.snapshot(symbol, time.time_ns()))
-
-
-def _symbols(request: dict[str, Any], channel: str) -> list[str]:
-    symbols = request.get(channel, [])
-    if not isinstance(symbols, list) or not all(isinstance(symbol, str) for symbol in symbols):
-        raise _RequestError(400, f"invalid syntax: {channel} takes a list of symbols")
-    return list(dict.fromkeys(symbols))
-
-
-def _acknowledge(session: Session) -> None:
-    channels = {channel: sorted(getattr(session, channel)) for channel in _SUBSCRIBABLE}
-    session.reply(T="subscription", **channels)
-
-
-def _listen(session: Session, request: dict[str, Any]) -> None:
-    data = request.get("data")
-    streams = data.get("streams") if isinstance(data, dict) else None
-    if not isinstance(streams, list):
-        raise _RequestError(400, "invalid syntax: listen takes data.streams")
-    session.listening = "trade_updates" in streams
-    heard = ["trade_updates"] if session.listening else []
-    session.send_alone(encode({"stream": "listening", "data": {"streams": heard}}))
+    def _authorization(self, status: str, action: str) -> None:
+        self.session.answer_alone({"stream": "authorization", "data": {"status": status, "action": action}})

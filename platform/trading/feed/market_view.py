@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from trading.core.events import (
-    CASH,
-    Bucket,
     Event,
     InstrumentListed,
-    LedgerPosted,
-    OrderAccepted,
-    OrderActivated,
     OrderCanceled,
     OrderReduced,
     OrderReplaced,
@@ -24,41 +16,38 @@ from trading.core.events import (
     PhaseChanged,
     Traded,
 )
-from trading.core.orders import BUY, OPEN_STATUSES, AccountId, CancelReason, OrderId, OrderStatus, Side
-from trading.feed.messages import status_message, trade_message
-from trading.wire.feed import Levels, number_of
+from trading.core.orders import AccountId, OrderId, Side
+from trading.feed.bars import Bars
+from trading.feed.books import Replayed, SymbolBook, Window
+from trading.feed.messages import Message, quote_message, status_message, trade_message
+from trading.feed.order_updates import OpenOrders, Update
 from trading.wire.journal import JournalRecord
-from trading.wire.orders import OrderView, decimal_text, fold, public_order, rfc3339, shares_text
+from trading.wire.orders import OrderView
 
-encode: Final = msgspec.json.Encoder().encode
+TRADES: Final = "trades"
+QUOTES: Final = "quotes"
+STATUSES: Final = "statuses"
+ORDERBOOKS: Final = "orderbooks"
+
+
+class LastRecord(NamedTuple):
+    """Of a symbol: its number among the symbol's records, its epoch and time."""
+
+    sequence: int = 0
+    epoch: int = 0
+    at_ns: int = 0
 
 
 @dataclass(slots=True)
-class SymbolBook:
-    sequence: int
-    levels: dict[Side, Levels] = field(default_factory=lambda: {Side.BUY: {}, Side.SELL: {}})
-
-    def change(self, side: Side, price_micros: int, quantity: int) -> None:
-        levels = self.levels[side]
-        levels[price_micros] = levels.get(price_micros, 0) + quantity
-
-    def settle(self, side: Side, price_micros: int) -> int:
-        """The level's size; an empty level is dropped."""
-        size = self.levels[side][price_micros]
-        if not size:
-            del self.levels[side][price_micros]
-        return size
-
-
-@dataclass(frozen=True, slots=True)
 class Broadcast:
-    """One record's messages, encoded once: for a symbol's subscribers, by channel, and per account."""
+    """One record's messages: for a symbol's subscribers by channel, for those of bars, and per account."""
 
     symbol: str | None
-    book: bytes
-    trades: list[bytes]
-    statuses: list[bytes]
-    updates: list[tuple[AccountId, bytes]]
+    book: Message | None = None
+    quote: Message | None = None
+    others: list[tuple[str, Message]] = field(default_factory=list)  # trades and statuses, with their channels
+    bars: list[tuple[str, str, Message]] = field(default_factory=list)  # channel, symbol
+    updates: list[Update] = field(default_factory=list)
 
 
 class MarketView:
@@ -67,61 +56,67 @@ class MarketView:
         *,
         sequence: int,
         epoch: int,
-        symbol_sequences: Mapping[str, int],
+        last_records: Mapping[str, LastRecord],
         open_orders: Iterable[OrderView],
         positions: Mapping[tuple[AccountId, str], int],
+        bars: Bars | None = None,
+        window: Window | None = None,
     ) -> None:
         self.sequence = sequence
         self.epoch = epoch
-        self.books = {symbol: SymbolBook(number) for symbol, number in symbol_sequences.items()}
-        self._orders: dict[OrderId, OrderView] = {}
-        self._positions: dict[tuple[AccountId, str], int] = defaultdict(int, positions)
-        for order in open_orders:
-            self._orders[order.order_id] = order
+        self.bars = bars or Bars()
+        self._window = window or Window()
+        self.books = {symbol: self._book(symbol, last) for symbol, last in last_records.items()}
+        orders = list(open_orders)
+        self._orders = OpenOrders(orders, positions)
+        for order in orders:
             if order.price_micros is not None:
                 self.books[order.symbol].change(order.side, order.price_micros, order.leaves)
-
-    def snapshot(self, symbol: str, at_ns: int) -> bytes:
-        """The whole book as an ``o`` message with ``r`` set, to be followed by the next record's delta."""
-        book = self.books[symbol]
-        levels = {side: list(book.levels[side].items()) for side in Side}
-        return encode(self._book_message(symbol, at_ns, levels) | {"r": True})
+        for book in self.books.values():
+            book.moved()
 
     def apply(self, record: JournalRecord, listening: frozenset[AccountId]) -> Broadcast:
         """Advances by one record. Order updates are made for ``listening`` accounts only."""
         self.sequence, self.epoch = record.sequence, record.epoch
-        updates: list[tuple[AccountId, bytes]] = []
-        trades: list[bytes] = []
-        statuses: list[bytes] = []
+        said = Broadcast(record.symbol, bars=self.bars.finish(record.at_ns))
         touched: dict[tuple[Side, int], None] = {}
         changed: set[OrderId] = set()
-        for event in record.events:
+        for line, event in enumerate(record.events):
             touched |= dict.fromkeys(self._change_book(event))  # asks where orders rested before the event
-            changed |= fold(self._orders, (event,), sequence=record.sequence, at_ns=record.at_ns)
-            self._move_shares(event)
-            updates += self._updates(event, record, listening)
-            if isinstance(event, Traded):
-                trades.append(encode(trade_message(event, record)))
-            elif isinstance(event, PhaseChanged):
-                statuses.append(encode(status_message(event, record)))
-        self._drop_closed(changed)
-        return Broadcast(record.symbol, self._delta(record, touched), trades, statuses, updates)
+            changed |= self._orders.apply(event, record)
+            if listening:
+                said.updates += self._orders.updates(line, record, listening)
+            self._tell(event, record, said)
+        self._orders.forget_closed(changed)
+        if record.symbol is not None:
+            self._advance(self.books[record.symbol], record, touched, said)
+        return said
 
-    def _delta(self, record: JournalRecord, touched: Iterable[tuple[Side, int]]) -> bytes:
-        if record.symbol is None:
-            return b""
-        book = self.books[record.symbol]
+    def _tell(self, event: Event, record: JournalRecord, said: Broadcast) -> None:
+        match event:
+            case Traded():
+                self.bars.add(event, record.at_ns)
+                said.others.append((TRADES, trade_message(event, record)))
+            case PhaseChanged():
+                said.others.append((STATUSES, status_message(event, record)))
+            case _:
+                pass
+
+    def _advance(
+        self, book: SymbolBook, record: JournalRecord, touched: Iterable[tuple[Side, int]], said: Broadcast
+    ) -> None:
         assert record.symbol_sequence is not None
-        book.sequence = record.symbol_sequence
-        levels: dict[Side, list[tuple[int, int]]] = {Side.BUY: [], Side.SELL: []}
-        for side, price_micros in touched:
-            levels[side].append((price_micros, book.settle(side, price_micros)))
-        return encode(self._book_message(record.symbol, record.at_ns, levels))
+        begins = not book.sequence
+        said.book = book.advance(record.symbol_sequence, record.epoch, record.at_ns, touched)
+        if begins:
+            said.book = book.whole("listed")
+        book.keep(Replayed(book.sequence, record.at_ns, said.book, tuple(said.others)))
+        quote = book.moved()
+        if quote is not None:
+            said.quote = quote_message(book.symbol, quote, record)
 
-    def _book_message(self, symbol: str, at_ns: int, levels: Mapping[Side, list[tuple[int, int]]]) -> dict[str, Any]:
-        bids, asks = ([{"p": number_of(p), "s": number_of(s)} for p, s in levels[side]] for side in Side)
-        sequence = self.books[symbol].sequence
-        return {"T": "o", "S": symbol, "q": sequence, "e": self.epoch, "t": rfc3339(at_ns), "b": bids, "a": asks}
+    def _book(self, symbol: str, last: LastRecord) -> SymbolBook:
+        return SymbolBook(symbol, sequence=last.sequence, epoch=last.epoch, at_ns=last.at_ns, window=self._window)
 
     def _change_book(self, event: Event) -> list[tuple[Side, int]]:
         """Moves the levels an event touches, and names them."""
@@ -136,7 +131,8 @@ class MarketView:
                 self.books[event.symbol].change(event.side, event.price_micros, -event.quantity)
                 return [(event.side, event.price_micros)]
             case InstrumentListed():
-                self.books[event.instrument.symbol] = SymbolBook(0)
+                symbol = event.instrument.symbol
+                self.books[symbol] = self._book(symbol, LastRecord())
                 return []
             case _:
                 return []
@@ -148,66 +144,3 @@ class MarketView:
             return None
         self.books[trade.symbol].change(order.side, order.price_micros, -trade.quantity)
         return order.side, order.price_micros
-
-    def _move_shares(self, event: Event) -> None:
-        """A trade moves shares at once: its update must show the position with it, before its postings are read."""
-        match event:
-            case Traded():
-                bought = event.quantity if event.taker_side is BUY else -event.quantity
-                self._positions[event.taker_account_id, event.symbol] += bought
-                self._positions[event.maker_account_id, event.symbol] -= bought
-            case LedgerPosted(debit_bucket=Bucket.AVAILABLE, credit_bucket=Bucket.AVAILABLE) if event.asset != CASH:
-                # Only what comes in, leaves or is transferred goes from available to available.
-                self._positions[event.debit_account_id, event.asset] -= event.amount
-                self._positions[event.credit_account_id, event.asset] += event.amount
-            case _:
-                pass
-
-    def _updates(
-        self, event: Event, record: JournalRecord, listening: frozenset[AccountId]
-    ) -> list[tuple[AccountId, bytes]]:
-        match event:
-            case OrderAccepted() if event.account_id in listening:
-                held = self._orders[event.order_id].status is OrderStatus.HELD
-                return [self._update("held" if held else "new", event.order_id, record, {})]
-            case OrderActivated() if self._orders[event.order_id].account_id in listening:
-                return [self._update("new", event.order_id, record, {})]
-            case OrderCanceled() if event.account_id in listening:
-                name = "expired" if event.reason is CancelReason.SESSION_CLOSED else "canceled"
-                return [self._update(name, event.order_id, record, {})]
-            case OrderReplaced() if event.account_id in listening:
-                return [self._update("replaced", event.order_id, record, {})]
-            case OrderReduced() if event.account_id in listening:
-                return [self._update("restated", event.order_id, record, {})]
-            case Traded():
-                sides = (
-                    (event.maker_account_id, event.maker_order_id, event.maker_leaves),
-                    (event.taker_account_id, event.taker_order_id, event.taker_leaves),
-                )
-                return [
-                    self._update("partial_fill" if leaves else "fill", order_id, record, self._fill(event, account_id))
-                    for account_id, order_id, leaves in sides
-                    if account_id in listening
-                ]
-            case _:
-                return []
-
-    def _fill(self, trade: Traded, account_id: AccountId) -> dict[str, str]:
-        return {
-            "execution_id": str(trade.trade_id),
-            "price": decimal_text(trade.price_micros),
-            "qty": shares_text(trade.quantity),
-            "position_qty": shares_text(self._positions[account_id, trade.symbol]),
-        }
-
-    def _update(
-        self, name: str, order_id: OrderId, record: JournalRecord, more: dict[str, str]
-    ) -> tuple[AccountId, bytes]:
-        order = self._orders[order_id]
-        data = {"event": name, "timestamp": rfc3339(record.at_ns), "order": public_order(order), **more}
-        return order.account_id, encode({"stream": "trade_updates", "data": data})
-
-    def _drop_closed(self, changed: set[OrderId]) -> None:
-        for order_id in changed:
-            if self._orders[order_id].status not in OPEN_STATUSES:
-                del self._orders[order_id]

@@ -86,11 +86,17 @@ class Batch:
             case InstrumentChanged(instrument):
                 self.instruments[instrument.symbol] = instrument
             case AccountOpened(account_id, terms) | AccountChanged(account_id, terms):
-                self.accounts[account_id] = (account_id, *terms[:-1], *terms.limits)
+                opened_at_ns = self._opened_at(account_id, record)
+                self.accounts[account_id] = (account_id, *terms[:-1], *terms.limits, opened_at_ns)
             case KillSwitchSet(account_id, engaged):
                 self.kill_switches[account_id] = engaged
             case _:
                 pass
+
+    def _opened_at(self, account_id: int, record: JournalRecord) -> int:
+        """Of an account that was opened earlier this is not what the table keeps."""
+        known = self.accounts.get(account_id)
+        return record.at_ns if known is None else int(known[-1])
 
     def markets(self) -> list[tuple[Any, ...]]:
         """What changed of each market: phase and reference price, or the last price, or both."""
@@ -139,7 +145,7 @@ _CHANGES: Final = {
     "balances": _update("account_id, asset", ("available", "reserved", "cost_micros")),
     "instruments": _update("symbol", _COLUMNS["instruments"]),
     "markets": f"(symbol) DO UPDATE SET {_MARKET_CHANGES}",
-    "accounts": _update("account_id", _COLUMNS["accounts"]),
+    "accounts": _update("account_id", [name for name in _COLUMNS["accounts"] if name != "opened_at_ns"]),
     "kill_switches": _update("account_id", ("engaged",)),
 }
 

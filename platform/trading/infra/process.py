@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
+from trading.infra.http_protocol import HttpLimits, bounded_http
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log, masked
 
@@ -41,25 +42,42 @@ def run(
     app: FastAPI,
     work: Callable[[], Coroutine[Any, Any, None]] | None = None,
     stop: Callable[[], Awaitable[None]] = _nothing,
+    *,
+    sockets: type[asyncio.Protocol] | None = None,
 ) -> None:
-    """Serves ``app`` until SIGTERM or SIGINT. ``work`` runs beside it; if it fails the process ends at once, code 1."""
+    """Serves ``app`` until SIGTERM or SIGINT. ``work`` runs beside it; if it fails the process ends at once, code 1.
+
+    ``sockets`` is the protocol of WebSocket connections, None for uvicorn's own.
+    """
     log("started", settings=masked(settings.model_dump()))
     # What is loaded by now stays: looking through it for garbage again and again would stop orders for milliseconds.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
-    uvloop.run(_run(settings, app, work, stop))
+    uvloop.run(_run(settings, app, work, stop, sockets))
     log("ended")
 
 
 class _Server(uvicorn.Server):
+    """Says first that it will end (``app.state.draining``), and goes on serving so long that others can notice."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, grace_s: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._grace_s = grace_s
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Asks the server to end and no more: its own way raises the signal again, before our work has ended."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self._drain, number)
         yield
+
+    def _drain(self, number: signal.Signals) -> None:
+        log("draining", signal=number.name, grace_s=self._grace_s)
+        self._app.state.draining = True
+        asyncio.get_running_loop().call_later(self._grace_s, self.handle_exit, number, None)
 
 
 async def _run(
@@ -67,6 +85,7 @@ async def _run(
     app: FastAPI,
     work: Callable[[], Coroutine[Any, Any, None]] | None,
     stop: Callable[[], Awaitable[None]],
+    sockets: type[asyncio.Protocol] | None,
 ) -> None:
     server = _Server(
         uvicorn.Config(
@@ -75,12 +94,21 @@ async def _run(
             port=settings.port,
             log_config=None,
             access_log=False,
+            http=bounded_http(HttpLimits(settings.request_arrival_ms / 1000, settings.connections)),
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=DRAIN_S,
             timeout_keep_alive=KEEP_ALIVE_S,
+            ws=sockets or "auto",
             ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,  # it would have to be done for every client anew
             backlog=4096,
-        )
+        ),
+        app,
+        settings.drain_grace_ms / 1000,
     )
+    app.state.draining = False
     task = asyncio.create_task(work()) if work is not None else None
     if task is not None:
         task.add_done_callback(_end_at_once)

@@ -1,6 +1,6 @@
 """What a new platform starts with: its instruments and accounts (``python -m trading.infra.seeding SEED.json``).
 
-Everything goes through the engine, so the journal alone can rebuild it; only API keys are written beside it.
+Everything goes through the engine, so the journal alone can rebuild it; only API keys and people are written beside it.
 Running it again changes nothing.
 """
 
@@ -30,7 +30,10 @@ from trading.core.orders import (
     Symbol,
 )
 from trading.infra.database import connect, within
+from trading.infra.identity import Role
 from trading.infra.keys import secret_hash
+from trading.infra.passwords import hash_password
+from trading.infra.people import CREATE_PERSON, new_generation
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log, start_logging
 from trading.wire.engine import COMMANDS_PATH, NO_DEADLINE_NS, Answer, Denied, decode_answers, encode_commands
@@ -43,8 +46,9 @@ _RETRY_S: Final = 0.05
 # Below a dollar prices move by a hundredth of a cent (Regulation NMS, rule 612).
 _FINEST_TICK_MICROS: Final = 100
 _STORE_KEY: Final = """
-INSERT INTO api_keys (key_id, account_id, secret_hash) VALUES ($1, $2, $3)
-ON CONFLICT (key_id) DO UPDATE SET account_id = excluded.account_id, secret_hash = excluded.secret_hash
+INSERT INTO api_keys (key_id, account_id, secret_hash, role, name) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (key_id) DO UPDATE SET account_id = excluded.account_id, secret_hash = excluded.secret_hash,
+    role = excluded.role, name = excluded.name
 """
 
 
@@ -80,6 +84,24 @@ class SeedAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cash_micros: int
     shares: dict[str, int]  # whole ones
     multiplier: int = 1
+    role: Role = Role.TRADER
+
+
+class SeedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key beside the accounts' own."""
+
+    name: str
+    role: Role
+    key_id: str
+    secret_key: str
+    account_id: AccountId | None = None
+
+
+class SeedPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    role: Role
+    password: str
+    account_id: AccountId | None = None
 
 
 class SeedFees(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +120,8 @@ class Seed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instruments: list[SeedInstrument]
     accounts: list[SeedAccount]
     fees: SeedFees = SeedFees()
+    keys: list[SeedKey] = []
+    people: list[SeedPerson] = []
 
 
 class SeedingError(Exception):
@@ -106,6 +130,7 @@ class SeedingError(Exception):
 
 async def seed_platform(settings: Settings, seed: Seed) -> None:
     """Raises SeedingError or DatabaseError. A command is repeated only when it certainly was not executed."""
+    hashing = asyncio.gather(*(asyncio.to_thread(hash_password, person.password) for person in seed.people))
     listed = await _execute(settings, [ListInstrument(0, instrument.terms) for instrument in seed.instruments])
     opened = await _execute(
         settings, [OpenAccount(0, a.account_id, AccountTerms(multiplier=a.multiplier)) for a in seed.accounts]
@@ -117,7 +142,7 @@ async def seed_platform(settings: Settings, seed: Seed) -> None:
     commands = [deposit for account in new_accounts for deposit in _deposits(account)]
     commands += [ChangePhase(0, i.symbol, Phase.CONTINUOUS) for i in new_instruments if i.opens]
     _accepted(commands, await _execute(settings, commands))
-    await _store_keys(settings, seed)
+    await _store_identities(settings, seed, await hashing)
 
 
 def _accepted(asked: Sequence[Asked], answers: list[Answer], *excused: RejectReason) -> list[Asked]:
@@ -168,12 +193,18 @@ async def _post(http: aiohttp.ClientSession, engine: str, body: bytes) -> list[A
         raise SeedingError(f"{engine} broke off, and may have executed what it was sent: {error}") from error
 
 
-async def _store_keys(settings: Settings, seed: Seed) -> None:
+async def _store_identities(settings: Settings, seed: Seed, hashes: Sequence[str]) -> None:
     pepper = settings.key_pepper.get_secret_value()
-    rows = [(account.key_id, account.account_id, secret_hash(pepper, account.secret_key)) for account in seed.accounts]
+    holders: list[SeedAccount | SeedKey] = [*seed.accounts, *seed.keys]
+    keys = [(key.key_id, key.account_id, secret_hash(pepper, key.secret_key), key.role, key.name) for key in holders]
+    people = [
+        (person.name, person.role, person.account_id, password_hash, new_generation())
+        for person, password_hash in zip(seed.people, hashes, strict=True)
+    ]
     connection = await connect(settings.postgres_dsn.get_secret_value(), "seeding")
     try:
-        await within(connection, connection.executemany(_STORE_KEY, rows), _DEADLINE_S)
+        await within(connection, connection.executemany(_STORE_KEY, keys), _DEADLINE_S)
+        await within(connection, connection.executemany(CREATE_PERSON, people), _DEADLINE_S)
     finally:
         connection.terminate()
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from trading.infra.rate_limits import LimitClass, Rate
 
 
 class Settings(BaseSettings):
@@ -26,6 +29,26 @@ class Settings(BaseSettings):
     queue_capacity: int = Field(default=20_000, ge=1)
     records_per_state_hash: int = Field(default=1_000, ge=1)
     records_per_snapshot: int = Field(default=20_000, ge=1)
+    rate_limits: dict[LimitClass, Rate] = Field(default_factory=dict)  # as in {"orders": [5, 10]}: a second, burst
+    rate_limit_patience_ms: int = Field(default=20, ge=1)
+    requests_at_once: int = Field(default=500, ge=4)
+    connections: int = Field(default=8_192, ge=1)
+    request_arrival_ms: int = Field(default=10_000, ge=10)
+    slow_request_ms: int = Field(default=1_000, ge=1)
+    drain_grace_ms: int = Field(default=200, ge=0)
+    allowed_origins: tuple[str, ...] = ()  # of web pages that may call the API
+    trusted_proxies: str = ""  # whose X-Forwarded-For is believed: addresses, separated by commas
+    behind_tls: bool = False
+    password_queue_capacity: int = Field(default=16, ge=1)
+    session_idle_s: float = Field(default=900, gt=0)
+    session_absolute_s: float = Field(default=43_200, gt=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    quotes_kept_h: int = Field(default=24, ge=1)
+    feed_connections: int = Field(default=2_000, ge=1)
+    feed_connections_per_key: int = Field(default=1_000, ge=1)
+    feed_symbols_per_connection: int = Field(default=2_000, ge=1)  # subscriptions, in all channels
+    feed_replay_messages: int = Field(default=5_000, ge=1)  # per symbol
+    feed_replay_s: int = Field(default=120, ge=1)
 
     @cached_property
     def engines(self) -> tuple[str, ...]:

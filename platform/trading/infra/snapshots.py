@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import zlib
 from collections.abc import AsyncIterator
@@ -72,7 +73,7 @@ async def newest_first(connection: asyncpg.Connection[Any]) -> AsyncIterator[Sna
         if row is None:
             continue  # let go of meanwhile
         try:
-            yield _unpacked(row)
+            yield await asyncio.to_thread(_unpacked, row)
         except (zlib.error, ValueError) as error:
             skipped(sequence, str(error))
 

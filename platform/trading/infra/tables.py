@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     TIMESTAMP,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Identity,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     SmallInteger,
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
+    func,
+    text,
 )
 
 metadata = MetaData(
@@ -27,6 +33,8 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+_OFFICERS_HAVE_NO_ACCOUNT = "(account_id IS NULL) = (role IN ('risk_officer', 'operator'))"
 
 # Two single-row tables: batches lock the epoch, renewals write the lease, so neither waits for the other.
 leader_epoch = Table(
@@ -55,6 +63,12 @@ journal = Table(
     Column("symbol_sequence", BigInteger),
     Column("command", JSON, nullable=False),
     Column("events", JSON, nullable=False),
+    # Finds a payment by its reference, the last field of its command; no order is in it.
+    Index(
+        "ix_journal_reference",
+        text("((command -> 1) ->> '-1'::integer)"),
+        postgresql_where=text("symbol IS NULL AND command->1->>0 IN ('Deposit', 'Withdraw', 'Transfer')"),
+    ),
 )
 Index("ix_journal_symbol_symbol_sequence", journal.c.symbol, journal.c.symbol_sequence, unique=True)
 
@@ -132,7 +146,7 @@ fills = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("at_ns", BigInteger, nullable=False),
 )
-Index("ix_fills_account_id", fills.c.account_id, fills.c.symbol)
+Index("ix_fills_account_id", fills.c.account_id, fills.c.sequence)
 Index("ix_fills_symbol", fills.c.symbol, fills.c.trade_id)
 
 # One row a posting: the amount leaves the debit side and arrives at the credit side. Account 0 is the outside, -1 gets
@@ -149,6 +163,20 @@ ledger = Table(
     Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (micro-shares)
     Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
 )
+# What an account paid and got beside its trades, and what its trades cost it. The postings of an order without a fee
+# are in none of the four. A query finds an index only where it repeats the condition.
+_OTHERS = "credit_account_id <> debit_account_id AND debit_bucket = 'available'"
+PAID = f"debit_account_id > 0 AND credit_account_id >= 0 AND {_OTHERS}"
+GOT = f"credit_account_id > 0 AND debit_account_id >= 0 AND {_OTHERS}"
+CHARGED = "debit_account_id > 0 AND credit_account_id < 0"
+REBATED = "credit_account_id > 0 AND debit_account_id < 0"
+for _name, _account, _condition in (
+    ("ix_ledger_paid", ledger.c.debit_account_id, PAID),
+    ("ix_ledger_got", ledger.c.credit_account_id, GOT),
+    ("ix_ledger_charged", ledger.c.debit_account_id, CHARGED),
+    ("ix_ledger_rebated", ledger.c.credit_account_id, REBATED),
+):
+    Index(_name, _account, ledger.c.sequence, postgresql_where=text(_condition))
 
 # A margin account may have less than nothing available: it owes cash, or has sold shares short.
 balances = Table(
@@ -201,6 +229,18 @@ accounts = Table(
     Column("open_orders_limit", BigInteger),
     Column("orders_per_s_limit", BigInteger),
     Column("position_limit", BigInteger),
+    Column("opened_at_ns", BigInteger, nullable=False),
+)
+
+# What the owner of an account chose for it; without a row all is as the account was given. ``suspended``: the owner is
+# who blocked it. ``granted_multiplier``: what it had before the owner made it a cash account.
+account_configurations = Table(
+    "account_configurations",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("fractional_trading", Boolean, nullable=False),
+    Column("granted_multiplier", Integer, nullable=False),
 )
 
 # Account 0: everybody.
@@ -211,10 +251,103 @@ kill_switches = Table(
     Column("engaged", Boolean, nullable=False),
 )
 
+# Officers' keys have no account. A revoked key stays, for those who read what it did.
 api_keys = Table(
     "api_keys",
     metadata,
     Column("key_id", Text, primary_key=True),
-    Column("account_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger),
     Column("secret_hash", LargeBinary, nullable=False),  # keyed hash; the secret itself is stored nowhere
+    Column("role", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Column("revoked_at", TIMESTAMP(timezone=True)),
+    CheckConstraint(_OFFICERS_HAVE_NO_ACCOUNT, name="account"),
+)
+Index("ix_api_keys_account_id", api_keys.c.account_id)
+
+# Who logs in with a password. A session counts only while it carries the same generation: changing that ends them all,
+# also those that Redis would bring back.
+people = Table(
+    "people",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("account_id", BigInteger),
+    Column("password_hash", Text, nullable=False),  # argon2id, with its salt and parameters
+    Column("generation", Text, nullable=False),
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint(_OFFICERS_HAVE_NO_ACCOUNT, name="account"),
+)
+
+# Every administrative call, written before it is executed and completed after. A trigger refuses everything else.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("audit_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("begun_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Column("who", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),  # method and route, as in PUT /admin/v1/kill_switch
+    Column("target", Text, nullable=False),  # the path that was asked for
+    Column("client", Text, nullable=False),  # its address
+    Column("request_id", Text, nullable=False),
+    Column("outcome", Text, nullable=False, server_default="begun"),  # begun | done | refused | failed | unknown
+    Column("status", Integer),  # of the answer
+    Column("completed_at", TIMESTAMP(timezone=True)),
+    Column("before", JSON),
+    Column("after", JSON),
+)
+Index("ix_audit_log_who", audit_log.c.who, audit_log.c.audit_id)
+
+# Market data made from the journal by the feed's recorder, to be made again from it whenever it is lost. A quote is
+# there for every record that changed the best bid or offer; time does not go back from one symbol_sequence to the next.
+quotes = Table(
+    "quotes",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("at_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("symbol_sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("bid_price_micros", BigInteger, nullable=False),
+    Column("bid_quantity", BigInteger, nullable=False),
+    Column("ask_price_micros", BigInteger, nullable=False),
+    Column("ask_quantity", BigInteger, nullable=False),
+)
+
+# The last one of each symbol grows as trades come in.
+minute_bars = Table(
+    "minute_bars",
+    metadata,
+    Column("symbol", Text, primary_key=True),
+    Column("start_ns", BigInteger, primary_key=True, autoincrement=False),
+    Column("open_micros", BigInteger, nullable=False),
+    Column("high_micros", BigInteger, nullable=False),
+    Column("low_micros", BigInteger, nullable=False),
+    Column("close_micros", BigInteger, nullable=False),
+    Column("volume", BigInteger, nullable=False),
+    Column("trades", BigInteger, nullable=False),
+    Column("value", Numeric, nullable=False),  # the sum of price times quantity, which no bigint holds
+    Column("first_trade_id", BigInteger, nullable=False),
+    Column("last_trade_id", BigInteger, nullable=False),
+)
+
+# Up to where the journal is in the two tables above: its last record, and the last trade in it.
+market_data_progress = Table(
+    "market_data_progress",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("last_trade_id", BigInteger, nullable=False),
+)
+
+watchlists = Table(
+    "watchlists",
+    metadata,
+    Column("watchlist_id", Uuid, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("symbols", ARRAY(Text), nullable=False),  # in the client's order
+    Column("created_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("account_id", "name"),
 )

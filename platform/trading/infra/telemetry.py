@@ -37,10 +37,11 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def start_logging(node: str) -> None:
+def start_logging(node: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonFormatter(node))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("elson").setLevel(level)
     for noisy in ("uvicorn.access", "uvicorn.error", "alembic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

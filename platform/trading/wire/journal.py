@@ -13,7 +13,7 @@ from typing import Any, Final, cast, get_args, get_type_hints
 
 import msgspec
 
-from trading.core.commands import Command
+from trading.core.commands import Command, Payment
 from trading.core.events import Event
 
 JOURNAL_VERSION: Final = 2
@@ -45,7 +45,12 @@ class JournalFormatError(Exception):
 
 
 def _twin(kind: type[tuple[Any, ...]]) -> type[msgspec.Struct]:
-    fields = list(get_type_hints(kind).items())
+    """A field with a default may be missing at the end: the text was written before there was one."""
+    defaults: dict[str, Any] = getattr(kind, "_field_defaults", {})
+    fields = [
+        (name, hint, defaults[name]) if name in defaults else (name, hint)
+        for name, hint in get_type_hints(kind).items()
+    ]
     return msgspec.defstruct(kind.__name__, fields, tag=True, array_like=True, frozen=True, gc=False)
 
 
@@ -68,7 +73,11 @@ _tuple = tuple.__new__
 
 
 def encode_command(command: Command) -> bytes:
-    return _encode((JOURNAL_VERSION, _TAGS[type(command)] + command))
+    """A payment's reference is written only where there is one, as payments were before they could have any."""
+    fields: tuple[Any, ...] = command
+    if isinstance(command, Payment) and not command.reference:
+        fields = command[:-1]
+    return _encode((JOURNAL_VERSION, _TAGS[type(command)] + fields))
 
 
 def encode_events(events: Sequence[Event]) -> bytes:

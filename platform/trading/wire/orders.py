@@ -216,6 +216,8 @@ def first_view(record: JournalRecord) -> OrderView | None:
 
 # -- public representation -------------------------------------------------------------------------
 
+# Where assets and positions say they are listed. The clients' enum is closed, so a market of our own would break them.
+EXCHANGE: Final = "NASDAQ"
 _UUID_PREFIX: Final = 0x8000_8000_0000_0000_0000  # version 8 (RFC 9562 section 5.8), variant 10
 
 
@@ -296,6 +298,7 @@ def public_order(order: OrderView, group: OrderClass | None = None) -> dict[str,
         "filled_at": updated if order.status is _FILLED else None,
         "canceled_at": updated if order.status is OrderStatus.CANCELED else None,
         "expired_at": updated if order.status is OrderStatus.EXPIRED else None,
+        "expires_at": None,
         "failed_at": None,
         "replaced_at": updated if order.status is OrderStatus.REPLACED else None,
         "replaced_by": _public_id(order.replaced_by),
@@ -311,6 +314,8 @@ def public_order(order: OrderView, group: OrderClass | None = None) -> dict[str,
         "order_type": order.order_type.value,
         "type": order.order_type.value,
         "side": order.side.value,
+        "position_intent": None,
+        "ratio_qty": None,
         "time_in_force": order.time_in_force.value,
         "limit_price": _dollars(order.limit_price_micros),
         "stop_price": _dollars(order.stop_price_micros),
@@ -320,6 +325,8 @@ def public_order(order: OrderView, group: OrderClass | None = None) -> dict[str,
         "trail_percent": None if special.trail_ppm is None else percent_text(special.trail_ppm),
         "trail_price": _dollars(special.trail_micros),
         "hwm": _dollars(order.high_water_mark_micros),
+        "subtag": None,
+        "source": None,
         "post_only": special.post_only,
         "parent_id": _public_id(order.parent_id),
     }

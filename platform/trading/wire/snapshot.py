@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from trading.core.state import State
+from trading.core.state import OpenOrderState, State
 from trading.wire.orders import OrderView
 
 SNAPSHOT_VERSION: Final = 1  # of the shape of State and OrderView
@@ -38,6 +38,22 @@ def decode_snapshot(snapshot: bytes) -> tuple[State, list[OrderView]]:
         raise SnapshotFormatError(str(error)) from error
 
 
+def decode_open_orders(snapshot: bytes) -> list[OpenOrderState]:
+    """Only that part of the state, at a fraction of the cost. Raises SnapshotFormatError."""
+    try:
+        version, body = _decode(snapshot)
+        if version != SNAPSHOT_VERSION:
+            raise SnapshotFormatError(f"snapshot of version {version}, this build restores {SNAPSHOT_VERSION}")
+        with _no_garbage_collection():
+            return _decode_part(body)[0].open_orders
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SnapshotFormatError(str(error)) from error
+
+
+class _PartOfState(msgspec.Struct, gc=False):
+    open_orders: list[OpenOrderState]
+
+
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """Searching so many new tuples for cycles, again and again, takes ten times as long as making them."""
@@ -53,3 +69,4 @@ def _no_garbage_collection() -> Iterator[None]:
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
 _decode_body: Final = msgspec.msgpack.Decoder(tuple[State, list[OrderView]]).decode
+_decode_part: Final = msgspec.msgpack.Decoder(tuple[_PartOfState, msgspec.Raw]).decode

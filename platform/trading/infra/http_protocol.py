@@ -1,0 +1,137 @@
+"""HTTP as uvicorn speaks it, with the bounds it lacks: of a request's head, of the time it may take to come in."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+_LINGER_S: Final = 1.0
+_LAST_CHANCE_S: Final = 0.2
+_HEAD_TOO_LARGE: Final = "the request's head is too large"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """``request_s``: from a request's first byte to its last."""
+
+    request_s: float
+    connections: int
+    head_bytes: int = MAX_HEAD_BYTES
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Ends a connection that sends half a request and waits, or a head without end; the answers have our shape."""
+
+    limits: HttpLimits  # set by a subclass: uvicorn makes the instances
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._unfinished: asyncio.TimerHandle | None = None
+        self._incoming = False  # bytes have come that are not a whole request yet
+        self._refused = False
+        self._in_head = True
+        self._head_bytes = self._begun = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]  # as uvicorn narrows it
+        if len(self.connections) > self.limits.connections:
+            self._refuse(503, 50310000, "not executed: too many connections")
+        else:  # uvicorn does this only after an answer, and would wait for a first request for ever
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused or self.transport.is_closing():
+            return
+        self._incoming = True
+        begun = self._begun
+        super().data_received(data)
+        if self._in_head and self._begun == begun:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.limits.head_bytes:
+                self._refuse(431, 43110000, _HEAD_TOO_LARGE)
+        if not self._incoming:
+            self._stop_timer()
+        elif self._unfinished is None:
+            self._start_timer()
+
+    def on_message_begin(self) -> None:
+        self._incoming, self._in_head, self._head_bytes = True, True, 0
+        self._begun += 1
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if self._head_bytes > self.limits.head_bytes:
+            raise ValueError(_HEAD_TOO_LARGE)  # uvicorn takes it for a request it cannot read, and calls below
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._incoming = False
+        super().on_message_complete()
+
+    def shutdown(self) -> None:
+        """A client that has just connected is about to ask: it is not turned away without having been heard."""
+        if not self._begun and not self._refused:
+            self.loop.call_later(_LAST_CHANCE_S, super().shutdown)
+        else:
+            super().shutdown()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._incoming = False
+        super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > self.limits.head_bytes:
+            self._refuse(431, 43110000, _HEAD_TOO_LARGE)
+        else:
+            self._refuse(400, 40010000, msg)
+
+    def _start_timer(self) -> None:
+        self._unfinished = self.loop.call_later(self.limits.request_s, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._unfinished is not None:
+            self._unfinished.cancel()
+            self._unfinished = None
+
+    def _too_slow(self) -> None:
+        self._refuse(408, 40810000, f"the request was not complete after {self.limits.request_s:g} s")
+
+    def _refuse(self, status: int, code: int, message: str) -> None:
+        """Answers without the application, unless its answer has begun, and closes.
+
+        What the client still sends is read and thrown away for a while: closing on it would reset the connection, and
+        with it the answer.
+        """
+        self._stop_timer()
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused = True
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            body = msgspec.json.encode({"code": code, "message": message})
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[status] + head + body)
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_S, self.transport.close)
+        else:
+            self.transport.close()
+
+
+def bounded_http(limits: HttpLimits) -> type[BoundedHttp]:
+    return type("HttpProtocol", (BoundedHttp,), {"limits": limits})
