@@ -94,7 +94,8 @@ async def test_taking_over_waits_for_a_batch_in_flight_or_stops_it(postgres: Emb
     transaction = frozen.transaction()
     await transaction.start()
     await frozen.execute("SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE", lease.epoch)
-    await frozen.execute("INSERT INTO accounts VALUES (99, 1, 'cancel_newest', false)")
+    columns = "account_id, multiplier, self_trade, blocked, opened_at_ns"
+    await frozen.execute(f"INSERT INTO accounts ({columns}) VALUES (99, 1, 'cancel_newest', false, 0)")
     await asyncio.sleep(lease.ttl_s * 1.2)
     successor = Lease(dsn, "engine:2 test", ttl_s=5)
     assert await successor.try_win()

@@ -24,13 +24,13 @@ _KEPT_PER_PERSON: Final = 20  # the oldest is ended for one more
 # The index holds the person's session ids by the moment of their absolute end.
 _BEGIN: Final = """
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ends = now + ARGV[3]
-redis.call('HSET', KEYS[1], 'began', now, 'seen', now, 'ends', ends, unpack(ARGV, 5))
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
+redis.call('HSET', KEYS[1], 'began', now, 'seen', now, 'ends', now + ARGV[3], unpack(ARGV, 5))
 redis.call('PEXPIRE', KEYS[1], math.min(ARGV[2], ARGV[3]))
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-redis.call('ZADD', KEYS[2], ends, ARGV[1])
-redis.call('PEXPIREAT', KEYS[2], ends)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now_us)
+redis.call('ZADD', KEYS[2], now_us + ARGV[3] * 1000, ARGV[1])  -- in microseconds: no two begin in the same one
+redis.call('PEXPIREAT', KEYS[2], now + ARGV[3])
 for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -ARGV[4] - 1)) do
     redis.call('DEL', 'elson:session:' .. id)
     redis.call('ZREM', KEYS[2], id)
