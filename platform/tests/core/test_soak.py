@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from random import SystemRandom
 
 import pytest
 
 from .soak import soak, soak_side_by_side
 
-NEW_FLOW = pytest.mark.parametrize("seed", [SystemRandom().randrange(2**32)])  # the test's name tells it
+
+@pytest.fixture
+def seed() -> int:
+    """Another one each time; a failure shows what is printed here."""
+    new = SystemRandom().randrange(2**32)
+    sys.stdout.write(f"seed {new}\n")
+    return new
 
 
-@NEW_FLOW
 @pytest.mark.timeout(300)
 def test_a_million_commands_conserve_every_micro_dollar_and_micro_share(seed: int) -> None:
     exchange = soak(seed, 1_000_000)
@@ -19,7 +25,6 @@ def test_a_million_commands_conserve_every_micro_dollar_and_micro_share(seed: in
     assert exchange.last_trade_id > 100_000
 
 
-@NEW_FLOW
 def test_the_specification_agrees_on_a_long_flow(seed: int) -> None:
     soak_side_by_side(seed, 15_000)
 
