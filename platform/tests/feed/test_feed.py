@@ -19,6 +19,8 @@ SYMBOL = "FED"  # the other tests' orders stay out of these books
 
 
 async def test_a_subscriber_builds_the_engines_book(client: Client) -> None:
+    for account in range(len(client.status.accounts)):
+        await client.request("DELETE", "/v2/orders", account=account)  # what earlier tests left in this book
     await client.place(limit_order("buy", 5, "20.00", symbol=SYMBOL))
     async with market_data(client, account=4) as feed:
         first = next(m for m in feed.messages if m["T"] == "o")
