@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
-from fastapi import FastAPI, Response, WebSocket, WebSocketDisconnect
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from trading.feed.frames import CONNECTION, Connection, Format, Opcode
 from trading.feed.hub import Hub
@@ -39,35 +43,36 @@ _MAX_KEY_LENGTH: Final = 128
 _MSGPACK: Final = "application/msgpack"
 
 
-def create_app(hub: Hub, keys: KeyRing) -> FastAPI:
-    app = FastAPI(title="Elson feed", openapi_url=None)
-
-    @app.websocket("/stream")
+def create_app(hub: Hub, keys: KeyRing) -> Starlette:
     async def trading_stream(socket: WebSocket) -> None:
         await _TradingClient(socket, hub, keys).serve()
 
-    @app.websocket("/v2/{feed}")
-    async def market_data_stream(socket: WebSocket, feed: str) -> None:
-        if feed in FEEDS:
+    async def market_data_stream(socket: WebSocket) -> None:
+        if socket.path_params["feed"] in FEEDS:
             await _MarketDataClient(socket, hub, keys).serve()
         else:
             await socket.send_denial_response(Response(status_code=404))
 
-    @app.get("/health/live")
-    async def live() -> dict[str, str]:
-        return {"status": "ok"}
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
 
-    @app.get("/health/ready")
-    async def ready(response: Response) -> dict[str, Any]:
-        response.status_code = 200 if hub.follows else 503
+    async def ready(_request: Request) -> Response:
         sequence = hub.view.sequence if hub.view else None
-        return {"status": "ok" if hub.follows else "cut off from the journal", "sequence": sequence}
+        status = "ok" if hub.follows else "cut off from the journal"
+        return JSONResponse({"status": status, "sequence": sequence}, 200 if hub.follows else 503)
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(_request: Request) -> Response:
         return metrics_response(hub.registry)
 
-    return app
+    return Starlette(
+        routes=[
+            WebSocketRoute("/stream", trading_stream),
+            WebSocketRoute("/v2/{feed}", market_data_stream),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            Route("/metrics", metrics),
+        ]
+    )
 
 
 class _Client:

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from trading.infra.http_protocol import HttpLimits, bounded_http
 from trading.infra.settings import Settings
@@ -39,7 +39,7 @@ async def _nothing() -> None:
 
 def run(
     settings: Settings,
-    app: FastAPI,
+    app: Starlette,
     work: Callable[[], Coroutine[Any, Any, None]] | None = None,
     stop: Callable[[], Awaitable[None]] = _nothing,
     *,
@@ -61,7 +61,7 @@ def run(
 class _Server(uvicorn.Server):
     """Says first that it will end (``app.state.draining``), and goes on serving so long that others can notice."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, grace_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, grace_s: float) -> None:
         super().__init__(config)
         self._app = app
         self._grace_s = grace_s
@@ -82,7 +82,7 @@ class _Server(uvicorn.Server):
 
 async def _run(
     settings: Settings,
-    app: FastAPI,
+    app: Starlette,
     work: Callable[[], Coroutine[Any, Any, None]] | None,
     stop: Callable[[], Awaitable[None]],
     sockets: type[asyncio.Protocol] | None,
