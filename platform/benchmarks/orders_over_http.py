@@ -1,8 +1,8 @@
 """Orders a second through api, engine and synchronous commit, generator included, against a bare FastAPI POST.
 
 The whole platform runs as it does for users: two apis, engine and its standby, PostgreSQL with a synchronous standby,
-Redis, feed. Closed loop with 64 connections for the rate; then an open loop at half of it for the latency, counted
-from the intended start of each order. Afterwards every acknowledged order is looked for in both databases.
+Redis, feed. Closed loop with 256 connections for the rate; then an open loop at half of the goal for the latency,
+counted from the intended start of each order. Afterwards every acknowledged order is looked for in both databases.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROUNDS = 3
 ROUND_S = 4.0
 WARM_UP_S = 2.0
 OPEN_LOOP_S = 8.0
-CONNECTIONS = 64
+CONNECTIONS = 256  # fewer, and the machine waits for them a third of the time
 GOAL = 3_000
 P99_GOAL_MS = 20.0
 REPLAY_S = 10.0
@@ -128,14 +128,13 @@ async def main() -> None:
                 for _ in range(ROUNDS):
                     for contender, client in clients.items():
                         rates[contender].append(await closed_loop(client, ROUND_S))
-                half = sorted(rates["durable orders over HTTP"])[ROUNDS // 2] / 2
                 began_s = process_time()
-                times_ms = await open_loop(platform, half)
+                times_ms = await open_loop(platform, GOAL / 2)
                 generator_us = (process_time() - began_s) / len(times_ms) * 1e6
             await verify(stack, platform.acknowledged)
     p50_ms, p99_ms = (times_ms[int(len(times_ms) * part)] for part in (0.50, 0.99))
     print(f"{len(platform.acknowledged):,} acknowledged orders are in both databases")
-    print(f"at {half:,.0f} orders/s: p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms; generator {generator_us:.0f} us each")
+    print(f"at {GOAL // 2:,} orders/s: p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms; generator {generator_us:.0f} us each")
     report(
         "durable orders over HTTP",
         unit="orders/s",

@@ -88,7 +88,7 @@ class Journal:
         commands = chain.from_iterable(commands_without_end(messages()))
         for number in range(COMMANDS // CHUNK):
             todo = list(islice(commands, CHUNK))
-            if (number + 1) * CHUNK == COMMANDS:
+            if number * CHUNK == COMMANDS - SNAPSHOT_AGE:
                 self.snapshot = snapshot_of(self.standby)
             self._write(todo, number)
 
@@ -103,7 +103,8 @@ class Journal:
         if number * CHUNK < REPLAYED:
             follow(self.newcomer, rows, compares=False)
             self.rates["replay"].append(len(rows) / (process_time() - followed))
-        self.tail = rows
+        if self.snapshot is not None:
+            self.tail += rows
 
 
 def snapshot_of(replica: Replica) -> Packed:

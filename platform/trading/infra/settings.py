@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     request_deadline_ms: int = Field(default=5_000, ge=10)
     queue_capacity: int = Field(default=20_000, ge=1)
     records_per_state_hash: int = Field(default=1_000, ge=1)
-    records_per_snapshot: int = Field(default=20_000, ge=1)
+    records_per_snapshot: int = Field(default=100_000, ge=1)
     rate_limits: dict[LimitClass, Rate] = Field(default_factory=dict)  # as in {"orders": [5, 10]}: a second, burst
     rate_limit_patience_ms: int = Field(default=20, ge=1)
     requests_at_once: int = Field(default=500, ge=4)
