@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -129,3 +131,65 @@ async def test_more_connections_than_are_served_are_told_so(hasty: str) -> None:
     assert error["code"] == 50310000
     await asyncio.sleep(0.1)
     await healthy(hasty)
+
+
+AT_ONCE = 4
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def narrow(platform: EmbeddedStack) -> AsyncIterator[str]:
+    """Lets in as few requests as can be set."""
+    async with api_process(platform, ELSON_REQUESTS_AT_ONCE=str(AT_ONCE)) as url:
+        yield url
+
+
+ORDER = b"POST /v2/orders HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\nContent-Length: 20000\r\n\r\n" + b" " * 20_000
+
+
+async def test_what_is_turned_away_is_told_so_and_its_connection_goes_on(narrow: str) -> None:
+    second = await Raw.to(narrow)
+    halves = await fill(narrow)
+    for _ in range(2):
+        await second.send(ORDER[:100])
+        head = await second.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        fields = dict(line.split(b": ", 1) for line in head.splitlines()[1:] if line)
+        assert fields[b"x-request-id"] == b"mine"
+        assert (fields[b"retry-after"], fields[b"x-content-type-options"]) == (b"1", b"nosniff")
+        body = await second.reader.readexactly(int(fields[b"content-length"]))
+        assert json.loads(body)["code"] == 50310000
+        await second.send(ORDER[100:] + LIVE)  # the rest of what was refused is no request
+        assert (await second.answer())[0] == 200
+    assert 'api_shed_total{limit="orders"} 2.0' in await text_of(narrow, "/metrics")
+    for half in halves:
+        await half.close()
+    async with asyncio.timeout(10):
+        status = 503
+        while status == 503:  # until the halves are known to have ended
+            await second.send(ORDER)
+            status, _ = await second.answer()
+    assert status == 415
+    await second.close()
+
+
+async def test_answers_keep_the_order_of_their_requests_when_some_are_turned_away(narrow: str) -> None:
+    second = await Raw.to(narrow)
+    halves = await fill(narrow)
+    await second.send(LIVE + ORDER + LIVE)
+    assert [(await second.answer())[0] for _ in range(3)] == [200, 503, 200]
+    for connection in (*halves, second):
+        await connection.close()
+
+
+async def fill(url: str) -> list[Raw]:
+    """As many orders as may be are under way then: none of them is whole."""
+    halves = [await Raw.to(url) for _ in range(AT_ONCE)]
+    for half in halves:
+        await half.send(HALVES["half a body"])
+    await healthy(url)
+    return halves
+
+
+async def text_of(url: str, path: str) -> str:
+    async with aiohttp.ClientSession() as http, http.get(url + path) as response:
+        return await response.text()

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stack.embedded import EmbeddedStack
 from tests.api.extra import api_process
 from tests.client import Client, limit_order
-from trading.api.admission import Admit
+from trading.api.admission import Admission, Admit
 from trading.api.metrics import ApiMetrics
 from trading.api.rate_limits import LimitRates, class_of
 from trading.infra import redis
@@ -120,7 +120,7 @@ async def test_a_caller_has_a_bucket_of_its_own_only_while_its_credentials_are_v
 
 async def test_orders_leave_room_for_cancels_and_reads_for_orders() -> None:
     work = Work()
-    app = Admit(work, at_once=4, metrics=ApiMetrics())
+    app = Admit(work, admission=Admission(at_once=4, metrics=ApiMetrics()))
     work.go_on.clear()
     waiting = [asyncio.create_task(ask(app, "GET"))]
     waiting += [asyncio.create_task(ask(app)) for _ in range(4)]

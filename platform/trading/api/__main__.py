@@ -11,7 +11,8 @@ from trading.infra.telemetry import start_logging
 def main() -> None:
     settings = Settings()
     start_logging(settings.node, settings.log_level)
-    run(settings, create_app(settings))
+    app = create_app(settings)
+    run(settings, app, turn_away=app.state.turn_away)
 
 
 if __name__ == "__main__":

@@ -18,35 +18,47 @@ _SHARE: Final = {
     LimitClass.ORDERS: 1.0,
     LimitClass.CANCELS: 2.0,
 }
-_BODY: Final = b'{"code":50310000,"message":"not executed: too many requests are under way"}'
-_HEADERS: Final = [
+REFUSAL: Final = b'{"code":50310000,"message":"not executed: too many requests are under way"}'
+REFUSAL_HEADERS: Final = [
     (b"content-type", b"application/json"),
-    (b"content-length", b"%d" % len(_BODY)),
+    (b"content-length", b"%d" % len(REFUSAL)),
     (b"retry-after", b"1"),
 ]
+
+
+class Admission:
+    """How many requests of each class are under way. ``at_once``: how many orders may be."""
+
+    def __init__(self, *, at_once: int, metrics: ApiMetrics) -> None:
+        self._at_once = {limit_class: max(1, int(at_once * share)) for limit_class, share in _SHARE.items()}
+        self.under_way = dict.fromkeys(_SHARE, 0)
+        self._metrics = metrics
+
+    def refuses(self, limit_class: LimitClass) -> bool:
+        if self.under_way[limit_class] < self._at_once[limit_class]:
+            return False
+        self._metrics.shed.labels(limit_class).inc()
+        return True
 
 
 class Admit:
     """ASGI middleware: 503 before the body is read."""
 
-    def __init__(self, app: ASGIApp, *, at_once: int, metrics: ApiMetrics) -> None:
+    def __init__(self, app: ASGIApp, *, admission: Admission) -> None:
         self._app = app
-        self._at_once = {limit_class: max(1, int(at_once * share)) for limit_class, share in _SHARE.items()}
-        self._under_way = dict.fromkeys(_SHARE, 0)
-        self._metrics = metrics
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit_class = class_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if limit_class is None:
             await self._app(scope, receive, send)
             return
-        if self._under_way[limit_class] >= self._at_once[limit_class]:
-            self._metrics.shed.labels(limit_class).inc()
-            await send({"type": "http.response.start", "status": 503, "headers": _HEADERS})
-            await send({"type": "http.response.body", "body": _BODY})
+        if self._admission.refuses(limit_class):
+            await send({"type": "http.response.start", "status": 503, "headers": REFUSAL_HEADERS})
+            await send({"type": "http.response.body", "body": REFUSAL})
             return
-        self._under_way[limit_class] += 1
+        self._admission.under_way[limit_class] += 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._under_way[limit_class] -= 1
+            self._admission.under_way[limit_class] -= 1

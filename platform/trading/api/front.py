@@ -14,10 +14,11 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from trading.api.admission import Admit
+from trading.api.admission import REFUSAL, REFUSAL_HEADERS, Admission, Admit
 from trading.api.metrics import ApiMetrics
-from trading.api.rate_limits import LIMIT_HEADERS, LimitRates
+from trading.api.rate_limits import LIMIT_HEADERS, LimitRates, class_of
 from trading.infra.rate_limits import Limiter
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log
@@ -33,6 +34,7 @@ timeout_s: Final[ContextVar[float | None]] = ContextVar("timeout_s", default=Non
 _REQUEST_ID, _TIMEOUT = REQUEST_ID_HEADER.lower().encode(), TIMEOUT_HEADER.lower().encode()
 _IS_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
 _IS_SECONDS: Final = re.compile(rb"\d{1,3}(\.\d{1,6})?").fullmatch
+_UNROUTED: Final = "unmatched"
 _LINES_PER_S: Final = 20  # of failures, which come in thousands when something is down
 
 _HEADERS: Final = [
@@ -46,8 +48,10 @@ _ONLY_TLS: Final = (b"strict-transport-security", b"max-age=31536000; includeSub
 def stand_in_front(app: FastAPI, settings: Settings, *, limiter: Limiter, metrics: ApiMetrics) -> None:
     """Around everything added so far. What is named last comes first."""
     app.state.draining = False
+    admission = Admission(at_once=settings.requests_at_once, metrics=metrics)
+    app.state.turn_away = None if settings.allowed_origins else _Door(app, settings, admission, metrics)
     app.add_middleware(LimitRates, limiter=limiter, metrics=metrics)
-    app.add_middleware(Admit, at_once=settings.requests_at_once, metrics=metrics)
+    app.add_middleware(Admit, admission=admission)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -66,8 +70,8 @@ class Front:
         self._app = app
         self._metrics = metrics
         self._slow_s = settings.slow_request_ms / 1000
-        self._headers = [*_HEADERS, _ONLY_TLS] if settings.behind_tls else _HEADERS
-        self._prefix, self._numbers = secrets.token_hex(6), count(1)
+        self._headers = _headers(settings)
+        self._ids = _RequestIds()
         self._lines = _Lines()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +120,7 @@ class Front:
                 request_id = value
             elif name == _TIMEOUT:
                 timeout = value
-        return request_id or f"{self._prefix}-{next(self._numbers):x}".encode(), timeout
+        return request_id or self._ids.new(), timeout
 
     def _tell(self, scope: Scope, request_id: bytes, status: int, seconds: float, error: Exception | None) -> None:
         """Refusals are the client's affair: they are counted, and told only at debug."""
@@ -141,6 +145,43 @@ class Front:
         if suppressed:
             fields["suppressed"] = suppressed
         log("request_failed" if status >= 400 or error else "request_slow", level=level, error=error, **fields)
+
+
+class _RequestIds:
+    def __init__(self) -> None:
+        self._prefix, self._numbers = secrets.token_hex(6), count(1)
+
+    def new(self) -> bytes:
+        return f"{self._prefix}-{next(self._numbers):x}".encode()
+
+
+class _Door:
+    """A ``TurnAway``: refuses what ``Admit`` would refuse behind this and all between, for a fraction of the cost.
+
+    In an overload most requests are refused, and what that takes the accepted ones do not get.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings, admission: Admission, metrics: ApiMetrics) -> None:
+        self._app = app
+        self._admission = admission
+        self._metrics = metrics
+        self._ids = _RequestIds()
+        lines = (name + b": " + value + b"\r\n" for name, value in (*REFUSAL_HEADERS, *_headers(settings)))
+        self._head = STATUS_LINE[503] + b"".join(lines) + _REQUEST_ID + b": "
+
+    def __call__(self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+        if self._app.state.draining:
+            return None
+        limit_class = class_of(method.decode("latin-1"), target.partition(b"?")[0].decode("latin-1"))
+        if limit_class is None or not self._admission.refuses(limit_class):
+            return None
+        self._metrics.answered(method.decode("latin-1"), _UNROUTED, 503, 0.0)
+        given = next((value for name, value in headers if name == _REQUEST_ID and _IS_REQUEST_ID(value)), None)
+        return self._head + (given or self._ids.new()) + b"\r\n\r\n" + REFUSAL
+
+
+def _headers(settings: Settings) -> list[tuple[bytes, bytes]]:
+    return [*_HEADERS, _ONLY_TLS] if settings.behind_tls else _HEADERS
 
 
 class _Lines:
@@ -170,7 +211,7 @@ def _set_timeout(value: bytes) -> bool:
 
 
 def _route(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", "unmatched")
+    return getattr(scope.get("route"), "path", _UNROUTED)
 
 
 async def _answer(send: Send, status: int, code: int, message: str) -> None:

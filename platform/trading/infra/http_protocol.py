@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -15,13 +16,18 @@ _LAST_CHANCE_S: Final = 0.2
 _HEAD_TOO_LARGE: Final = "the request's head is too large"
 
 
+# Method, target and headers of a request -> the whole answer when it is not to be let in.
+TurnAway: TypeAlias = Callable[[bytes, bytes, list[tuple[bytes, bytes]]], bytes | None]
+
+
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """``request_s``: from a request's first byte to its last."""
+    """``request_s``: from a request's first byte to its last. ``turn_away`` answers before there is a task for it."""
 
     request_s: float
     connections: int
     head_bytes: int = MAX_HEAD_BYTES
+    turn_away: TurnAway | None = None
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -34,6 +40,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unfinished: asyncio.TimerHandle | None = None
         self._incoming = False  # bytes have come that are not a whole request yet
         self._refused = False
+        self._turned_away = False  # the request that is coming in has its answer
         self._in_head = True
         self._head_bytes = self._begun = 0
 
@@ -75,11 +82,24 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if self._head_bytes > self.limits.head_bytes:
             raise ValueError(_HEAD_TOO_LARGE)  # uvicorn takes it for a request it cannot read, and calls below
-        super().on_headers_complete()
+        answer = self._answer_at_the_door()
+        if answer is None:
+            super().on_headers_complete()
+        else:
+            self._turned_away = True
+            self.transport.write(answer)
+
+    def on_body(self, body: bytes) -> None:
+        if not self._turned_away:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._incoming = False
-        super().on_message_complete()
+        if not self._turned_away:
+            super().on_message_complete()
+            return
+        self._turned_away = False
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def shutdown(self) -> None:
         """A client that has just connected is about to ask: it is not turned away without having been heard."""
@@ -97,6 +117,17 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(431, 43110000, _HEAD_TOO_LARGE)
         else:
             self._refuse(400, 40010000, msg)
+
+    def _answer_at_the_door(self) -> bytes | None:
+        """None when the application must see the request, or something about it is out of the ordinary."""
+        parser, cycle = self.parser, self.cycle
+        if self.limits.turn_away is None or not parser.should_keep_alive() or parser.get_http_version() != "1.1":
+            return None
+        if parser.should_upgrade() or self.expect_100_continue or self.flow.write_paused:
+            return None
+        if cycle is not None and not cycle.response_complete:
+            return None  # answers keep the order of their requests
+        return self.limits.turn_away(parser.get_method(), self.url, self.headers)
 
     def _start_timer(self) -> None:
         self._unfinished = self.loop.call_later(self.limits.request_s, self._too_slow)

@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from trading.infra.http_protocol import HttpLimits, bounded_http
+from trading.infra.http_protocol import HttpLimits, TurnAway, bounded_http
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log, masked
 
@@ -44,17 +44,18 @@ def run(
     stop: Callable[[], Awaitable[None]] = _nothing,
     *,
     sockets: type[asyncio.Protocol] | None = None,
+    turn_away: TurnAway | None = None,
 ) -> None:
     """Serves ``app`` until SIGTERM or SIGINT. ``work`` runs beside it; if it fails the process ends at once, code 1.
 
-    ``sockets`` is the protocol of WebSocket connections, None for uvicorn's own.
+    ``sockets`` is the protocol of WebSocket connections, None for uvicorn's own; ``turn_away`` as in HttpLimits.
     """
     log("started", settings=masked(settings.model_dump()))
     # What is loaded by now stays: looking through it for garbage again and again would stop orders for milliseconds.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
-    uvloop.run(_run(settings, app, work, stop, sockets))
+    uvloop.run(_run(settings, app, work, stop, sockets, turn_away))
     log("ended")
 
 
@@ -86,7 +87,9 @@ async def _run(
     work: Callable[[], Coroutine[Any, Any, None]] | None,
     stop: Callable[[], Awaitable[None]],
     sockets: type[asyncio.Protocol] | None,
+    turn_away: TurnAway | None,
 ) -> None:
+    limits = HttpLimits(settings.request_arrival_ms / 1000, settings.connections, turn_away=turn_away)
     server = _Server(
         uvicorn.Config(
             app,
@@ -94,7 +97,7 @@ async def _run(
             port=settings.port,
             log_config=None,
             access_log=False,
-            http=bounded_http(HttpLimits(settings.request_arrival_ms / 1000, settings.connections)),
+            http=bounded_http(limits),
             server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies,
