@@ -11,7 +11,7 @@ from tests.feed.listener import market_data, same_book
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
-MESSAGES = 4_000
+MESSAGES = 19_000
 SEED = 5
 
 
