@@ -45,6 +45,7 @@ from scenarios.schedule import fault_schedule
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
 from stack.programs import PROGRAMS
+from stack.tasks import end
 from stack.topology import Role
 
 _MARKET_LIMIT_S: Final = 20.0
@@ -249,8 +250,7 @@ class Run:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait({task})
+            await end(task)
             sampler.close()
             if not task.cancelled() and (error := task.exception()):
                 raise RunError(f"the metrics could not be sampled: {error}") from error

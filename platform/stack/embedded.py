@@ -27,6 +27,7 @@ from stack.roles import RoleWatch
 from stack.startup import Startup
 from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
+from stack.tasks import end
 from stack.topology import Link, Node, Role, Topology, UnknownSelectorError
 from stack.wiring import HOST, Wiring, wire
 
@@ -266,10 +267,7 @@ class EmbeddedStack:
             self._role_task = asyncio.get_running_loop().create_task(self._roles.run())
 
     async def _shut_down(self) -> None:
-        unfinished = [task for task in (self._bringing_up, self._role_task) if task]
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
+        await end(*(task for task in (self._bringing_up, self._role_task) if task))
         await self._supervisor.stop(_STOP_ORDER, _STOP_LIMIT_S)
         await self.control.stop()
         if self._session:

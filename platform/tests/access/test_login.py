@@ -85,6 +85,8 @@ async def test_guessing_one_name_is_stopped_before_anything_is_hashed(
         await asyncio.sleep(0)
         assert (await try_login(http, base, "carol", PASSWORD))[0] == 503  # nothing more can be hashed now
         assert (await try_login(http, base, bob, PASSWORD))[0] == 429  # and this did not have to be
+        async with http.get(f"{base}/metrics") as metrics:
+            assert "api_password_checks 1.0" in await metrics.text()
         assert not busy.done()
         await busy
         assert (await try_login(http, base, bob, PASSWORD))[0] == 429

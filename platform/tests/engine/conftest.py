@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,26 @@ from trading.infra.migrate import migrate
 _ROLES = frozenset({Role.POSTGRES, Role.TOXIPROXY})
 _KEPT = {"leader_epoch", "leader_lease", "audit_log"}
 _EMPTY = f"TRUNCATE {', '.join(name for name in tables.metadata.tables if name not in _KEPT)}"
+
+
+class _Told(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.events.append(record.getMessage())
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """The names of all that is logged, whatever other tests made of the logging of this process."""
+    logger, handler = logging.getLogger("elson"), _Told()
+    logger.addHandler(handler)
+    before, logger.disabled = logger.disabled, False
+    yield handler.events
+    logger.disabled = before
+    logger.removeHandler(handler)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -54,7 +54,7 @@ async def test_the_last_three_are_kept(database: EmbeddedStack) -> None:
     ],
 )
 async def test_a_damaged_one_is_reported_and_the_next_older_one_taken(
-    database: EmbeddedStack, damage: str, caplog: pytest.LogCaptureFixture
+    database: EmbeddedStack, damage: str, told: list[str]
 ) -> None:
     connection = await connect(database.postgres_dsn(), "test")
     for sequence in (40, 50):
@@ -62,7 +62,7 @@ async def test_a_damaged_one_is_reported_and_the_next_older_one_taken(
     await connection.execute(f"UPDATE snapshots {damage} WHERE sequence = 50")
     read = [snapshot async for snapshot in newest_first(connection)]
     assert [snapshot.sequence for snapshot in read] == [40]
-    assert [record.getMessage() for record in caplog.records] == ["snapshot_skipped"]
+    assert told == ["snapshot_skipped"]
     connection.terminate()
 
 

@@ -56,6 +56,7 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         dsn = settings.postgres_dsn.get_secret_value()
         passwords = Passwords(queue_capacity=settings.password_queue_capacity)
+        metrics.password_checks.set_function(lambda: passwords.under_way)
         database = Pool(dsn, settings.node)
         gate = Pool(dsn, settings.node, size=2)  # who is asking never waits behind what is asked
         async with EngineClient(settings.engines, capacity=settings.queue_capacity) as engine:

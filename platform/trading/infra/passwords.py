@@ -42,7 +42,7 @@ class Passwords:
 
     def __init__(self, *, queue_capacity: int = 16) -> None:
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="passwords")
-        self._waiting, self._queue_capacity = 0, queue_capacity
+        self.under_way, self._queue_capacity = 0, queue_capacity  # being hashed or waiting for it
         self._nobodys = nobodys_hash()
 
     async def hash(self, password: str) -> str:
@@ -62,15 +62,15 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= self._queue_capacity:
+        if self.under_way >= self._queue_capacity:
             raise PasswordsBusyError("too many passwords are being checked")
-        self._waiting += 1
+        self.under_way += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         future.add_done_callback(lambda _: self._done())  # not when the caller gives up: the thread works on
         return await asyncio.shield(future)
 
     def _done(self) -> None:
-        self._waiting -= 1
+        self.under_way -= 1
 
 
 def _matches(password_hash: str, password: str) -> bool:
