@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from trading.core.commands import Command
 from trading.core.events import Event, LedgerPosted, Refused, Repeated
@@ -16,6 +16,9 @@ from trading.infra.journal import Batch
 from trading.wire.journal import JournalRecord, decode_command, decode_events, encode_events
 from trading.wire.orders import OrderView, fold
 from trading.wire.snapshot import decode_snapshot, encode_snapshot
+
+# To compare three is quicker than to hash one.
+_OPEN: Final = tuple(OPEN_STATUSES)
 
 
 class StateDiffersError(Exception):
@@ -128,7 +131,8 @@ class Replica:
     def _drop_closed(self, touched: set[OrderId]) -> None:
         """Lets go of orders that have ended; the database keeps them."""
         for order_id in touched:
-            if self._open[order_id].status not in OPEN_STATUSES:
+            order = self._open[order_id]
+            if order.place is None and order.status not in _OPEN:  # what has a place in a book is open
                 del self._open[order_id]
 
 

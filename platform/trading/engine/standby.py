@@ -19,6 +19,7 @@ from trading.infra.leadership import Lease
 from trading.infra.process import ProcessEndError
 from trading.infra.tail import holds, newest_hash, read_tail
 from trading.infra.telemetry import log
+from trading.wire.garbage import no_garbage_collection
 
 _POLL_S: Final = 0.05  # looks for an expired lease, and for records in case no notification came
 _GATHER_S: Final = 0.005  # records that follow each other closely are read together
@@ -70,7 +71,8 @@ class Standby:
         """
         if self.replica.sequence and not await holds(connection, self.replica.sequence, self.replica.at_ns):
             raise ProcessEndError(f"the journal does not hold record {self.replica.sequence} as this engine applied it")
-        await self._apply_tail(connection)
+        with no_garbage_collection():
+            await self._apply_tail(connection)
 
     async def _follow(self, connection: asyncpg.Connection[Any]) -> None:
         await self._recover(connection)

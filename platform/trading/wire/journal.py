@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
-from typing import Any, Final, cast, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -66,7 +66,7 @@ _decode_numbered_commands = msgspec.json.Decoder(list[tuple[int, _COMMAND_TWINS]
 _decode_events = msgspec.json.Decoder(_EVENT_TWINS).decode
 _decode_record = msgspec.json.Decoder(tuple[int, int, int, str | None, int | None, msgspec.Raw, msgspec.Raw]).decode
 _astuple = msgspec.structs.astuple
-_tuple = tuple.__new__
+_tuple: Any = tuple.__new__
 
 
 # -- reading and writing ---------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def decode_events(text: bytes | str) -> list[Event]:
         twins: Iterable[msgspec.Struct] = _decode_events(text)
     except msgspec.DecodeError as error:
         raise JournalFormatError(f"events: {error}") from error
-    return [cast(Event, _tuple(_EVENTS[type(twin)], _astuple(twin))) for twin in twins]
+    return [_tuple(_EVENTS[type(twin)], _astuple(twin)) for twin in twins]
 
 
 def encode_record(record: JournalRecord, command: bytes, events: bytes) -> bytes:
@@ -134,7 +134,8 @@ def decode_record(text: bytes) -> JournalRecord:
 def _command(version: int, twin: msgspec.Struct) -> Command:
     if version != JOURNAL_VERSION:
         raise JournalFormatError(_foreign(version))
-    return cast(Command, _tuple(_COMMANDS[type(twin)], _astuple(twin)))
+    command: Command = _tuple(_COMMANDS[type(twin)], _astuple(twin))
+    return command
 
 
 def _unreadable(text: bytes | str, error: msgspec.DecodeError) -> JournalFormatError:

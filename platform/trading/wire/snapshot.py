@@ -5,14 +5,13 @@ The core keeps less of an order than clients are shown (its value so far, its ti
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from trading.core.state import OpenOrderState, State
+from trading.wire.garbage import no_garbage_collection
 from trading.wire.orders import OrderView
 
 SNAPSHOT_VERSION: Final = 1  # of the shape of State and OrderView
@@ -32,7 +31,7 @@ def decode_snapshot(snapshot: bytes) -> tuple[State, list[OrderView]]:
         version, body = _decode(snapshot)
         if version != SNAPSHOT_VERSION:
             raise SnapshotFormatError(f"snapshot of version {version}, this build restores {SNAPSHOT_VERSION}")
-        with _no_garbage_collection():
+        with no_garbage_collection():
             return _decode_body(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotFormatError(str(error)) from error
@@ -44,7 +43,7 @@ def decode_open_orders(snapshot: bytes) -> list[OpenOrderState]:
         version, body = _decode(snapshot)
         if version != SNAPSHOT_VERSION:
             raise SnapshotFormatError(f"snapshot of version {version}, this build restores {SNAPSHOT_VERSION}")
-        with _no_garbage_collection():
+        with no_garbage_collection():
             return _decode_part(body)[0].open_orders
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SnapshotFormatError(str(error)) from error
@@ -52,18 +51,6 @@ def decode_open_orders(snapshot: bytes) -> list[OpenOrderState]:
 
 class _PartOfState(msgspec.Struct, gc=False):
     open_orders: list[OpenOrderState]
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Searching so many new tuples for cycles, again and again, takes ten times as long as making them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
