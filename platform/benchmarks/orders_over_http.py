@@ -38,6 +38,9 @@ CONNECTIONS = 256  # fewer, and the machine waits for them a third of the time
 GOAL = 3_000
 P99_GOAL_MS = 20.0
 REPLAY_S = 10.0
+_HERE = Path(__file__).parent
+BARE_API = ("-m", "uvicorn", "bare_api:app", "--app-dir", str(_HERE), "--log-level", "error", "--port")
+BARE_REFUSAL = (str(_HERE / "bare_refusal.py"),)
 SYMBOLS = ("AAA", "BBB")
 
 
@@ -76,11 +79,11 @@ async def open_loop(client: OrderClient, rate: float) -> list[float]:
 
 
 @asynccontextmanager
-async def bare_server(folder: Path) -> AsyncIterator[str]:
+async def bare_server(folder: Path, argv: tuple[str, ...] = BARE_API) -> AsyncIterator[str]:
+    """The URL of a peer: Python started with these arguments, then the port."""
     with PortReserve(folder) as ports:
         port = ports.take()
-        argv = ("bare_api:app", "--app-dir", str(Path(__file__).parent), "--port", str(port), "--log-level", "error")
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "uvicorn", *argv, env=dict(os.environ))
+        process = await asyncio.create_subprocess_exec(sys.executable, *argv, str(port), env=dict(os.environ))
         try:
             yield f"http://127.0.0.1:{port}"
         finally:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from stack.embedded import EmbeddedStack
 from tests.api.extra import api_process
 from tests.api.raw import Raw
+from trading.api.admission import REFUSAL
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
@@ -181,13 +182,53 @@ async def test_answers_keep_the_order_of_their_requests_when_some_are_turned_awa
         await connection.close()
 
 
+LENGTH = b"Content-Length: 2\r\n"
+SHAPES = {
+    "plain": LENGTH,
+    "kept alive": b"Connection: keep-alive\r\n" + LENGTH,
+    "to be closed": b"Connection: close\r\n" + LENGTH,
+    "with an id of its own": b"X-Request-ID: own\r\n" + LENGTH,
+    "of a length in doubt": b"X-Content-Length: 3\r\n" + LENGTH,
+}
+
+
+@pytest.mark.parametrize("fields", SHAPES.values(), ids=SHAPES)
+async def test_an_order_is_turned_away_alike_whether_it_comes_in_one_piece_or_two(narrow: str, fields: bytes) -> None:
+    order = b"POST /v2/orders HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n{}"
+    answers = []
+    for cut in (len(order), len(order) - 1, 30):
+        halves = await fill(narrow)
+        second = await Raw.to(narrow)
+        await second.send(order[:cut])
+        if cut < len(order):
+            await asyncio.sleep(0.05)  # or the kernel would make one piece of them again
+            await second.send(order[cut:])
+        head = (await second.reader.readuntil(b"\r\n\r\n")).lower()
+        names = [line.partition(b":")[0] for line in head.splitlines()]
+        answers.append((names, b"x-request-id: own" in head, json.loads(await second.reader.readexactly(len(REFUSAL)))))
+        if cut == len(order) and fields != SHAPES["to be closed"]:
+            await second.send(order + LIVE)  # the connection goes on, and what follows an order is seen
+            assert [(await second.answer())[0] for _ in range(2)] == [503, 200]
+        for connection in (*halves, second):
+            await connection.close()
+    assert answers[0] == answers[1] == answers[2]
+
+
 async def fill(url: str) -> list[Raw]:
     """As many orders as may be are under way then: none of them is whole."""
+    await until_under_way(url, 0)  # or what an earlier test left would take the places
     halves = [await Raw.to(url) for _ in range(AT_ONCE)]
     for half in halves:
         await half.send(HALVES["half a body"])
-    await healthy(url)
+    await until_under_way(url, AT_ONCE)
     return halves
+
+
+async def until_under_way(url: str, requests: int) -> None:
+    wanted = f"api_requests_in_flight {requests + 1}.0"  # the one that asks is under way too
+    async with asyncio.timeout(10):
+        while wanted not in await text_of(url, "/metrics"):
+            await asyncio.sleep(0.01)
 
 
 async def text_of(url: str, path: str) -> str:

@@ -32,13 +32,17 @@ class Admission:
     def __init__(self, *, at_once: int, metrics: ApiMetrics) -> None:
         self._at_once = {limit_class: max(1, int(at_once * share)) for limit_class, share in _SHARE.items()}
         self.under_way = dict.fromkeys(_SHARE, 0)
-        self._metrics = metrics
+        self._shed = {limit_class: metrics.shed.labels(limit_class) for limit_class in _SHARE}
+
+    def is_full(self, limit_class: LimitClass) -> bool:
+        return self.under_way[limit_class] >= self._at_once[limit_class]
 
     def refuses(self, limit_class: LimitClass) -> bool:
-        if self.under_way[limit_class] < self._at_once[limit_class]:
-            return False
-        self._metrics.shed.labels(limit_class).inc()
-        return True
+        """As ``is_full``; a refusal is counted."""
+        full = self.is_full(limit_class)
+        if full:
+            self._shed[limit_class].inc()
+        return full
 
 
 class Admit:

@@ -33,13 +33,15 @@ class ApiMetrics:
         )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+    def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
+        """None: answered before there was anything to measure."""
         children = self._children.get((method, route, status))
         if children is None:  # finding them by their labels takes longer than counting
             children = (self.requests.labels(method, route, str(status)), self.seconds.labels(route))
             self._children[method, route, status] = children
         count, duration = children
         count.inc()
-        duration.observe(seconds)
+        if seconds is not None:
+            duration.observe(seconds)
         if status == 401:
             self.auth_failures.inc()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -16,8 +15,13 @@ _LAST_CHANCE_S: Final = 0.2
 _HEAD_TOO_LARGE: Final = "the request's head is too large"
 
 
-# Method, target and headers of a request -> the whole answer when it is not to be let in.
-TurnAway: TypeAlias = Callable[[bytes, bytes, list[tuple[bytes, bytes]]], bytes | None]
+class TurnAway(Protocol):
+    """Gives the whole answer to a request that is not to be let in, None for one that is."""
+
+    def __call__(self, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes | None: ...
+
+    def at_a_glance(self, data: bytes) -> bytes | None:
+        """The same for what came in one piece; None also when these bytes are not one whole, ordinary request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._turned_away = False  # the request that is coming in has its answer
         self._in_head = True
         self._head_bytes = self._begun = 0
+        self._turned_away_at_s = 0.0  # on the loop's clock, for a request that was not parsed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # as uvicorn narrows it
@@ -58,7 +63,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused or self.transport.is_closing():
+        if self._refused or self.transport.is_closing() or self._turned_away_at_a_glance(data):
             return
         self._incoming = True
         begun = self._begun
@@ -101,6 +106,14 @@ class BoundedHttp(HttpToolsProtocol):
         self._turned_away = False
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
+    def timeout_keep_alive_handler(self) -> None:
+        """What is turned away at a glance does not set the timer anew each time: here it is seen that it was early."""
+        left_s = self._turned_away_at_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left_s, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
     def shutdown(self) -> None:
         """A client that has just connected is about to ask: it is not turned away without having been heard."""
         if not self._begun and not self._refused:
@@ -117,6 +130,20 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(431, 43110000, _HEAD_TOO_LARGE)
         else:
             self._refuse(400, 40010000, msg)
+
+    def _turned_away_at_a_glance(self, data: bytes) -> bool:
+        cycle, turn_away = self.cycle, self.limits.turn_away
+        if turn_away is None or self._incoming or self.flow.write_paused:
+            return False
+        if cycle is not None and not cycle.response_complete:
+            return False
+        answer = turn_away.at_a_glance(data)
+        if answer is None:
+            return False
+        self._begun += 1
+        self._turned_away_at_s = self.loop.time()
+        self.transport.write(answer)
+        return True
 
     def _answer_at_the_door(self) -> bytes | None:
         """None when the application must see the request, or something about it is out of the ordinary."""
