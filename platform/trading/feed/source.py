@@ -56,6 +56,9 @@ class JournalSource:
         # Longer than the server-side wait, short enough to notice a frozen server.
         self._client = redis.connect(redis_url, deadline_s=_WAIT_MS / 1000 * 2)
 
+    async def close(self) -> None:
+        await self._client.aclose()
+
     async def load(self) -> MarketView:
         """The market as of one journal record. Raises DatabaseError."""
         connection = await connect(self._dsn, self._node)
