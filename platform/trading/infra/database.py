@@ -14,12 +14,17 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
+from trading.infra.servers import OlderEpochError, Servers
+
 T = TypeVar("T")
 
 CONNECT_DEADLINE_S = 2.0
+_ASK_AGAIN_S: Final = 0.02
 
 # The last: what asyncpg raises when a server died in the middle of its talk, as on a connection taken up right then.
 _FAILURES: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+_known: dict[str, Servers] = {}  # by DSN: what one connection of this process learns, all others profit from
 
 
 class DatabaseError(Exception):
@@ -30,17 +35,27 @@ class DeadlineError(DatabaseError):
     """No answer in time; the connection is closed and the outcome of its last statement unknown."""
 
 
+class ConnectionLostError(DatabaseError):
+    """The connection ended under the statement; whether that did anything is unknown."""
+
+
 async def connect(dsn: str, application_name: str, **server_settings: str) -> asyncpg.Connection[Any]:
-    """One connection. Raises DatabaseError when there is none within two seconds."""
-    try:
-        return await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_DEADLINE_S,
-            command_timeout=None,
-            server_settings={"application_name": application_name, **server_settings},
-        )
-    except (*_FAILURES, TimeoutError) as error:
-        raise DatabaseError(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
+    """One connection; where ``dsn`` names several hosts, to the primary among them.
+
+    Raises DatabaseError when there is none within two seconds. While no server of several is the primary one is being
+    made of another, which takes a fraction of that: they are asked again.
+    """
+    servers = _known.setdefault(dsn, Servers.of(dsn))
+    settings = {"application_name": application_name, **server_settings}
+    ends_s = time.monotonic() + CONNECT_DEADLINE_S
+    while True:
+        try:
+            async with asyncio.timeout(max(0.0, ends_s - time.monotonic())):
+                return await servers.open(timeout=CONNECT_DEADLINE_S, command_timeout=None, server_settings=settings)
+        except (*_FAILURES, OlderEpochError, TimeoutError) as error:
+            if not servers.several or time.monotonic() + _ASK_AGAIN_S > ends_s:
+                raise DatabaseError(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
+        await asyncio.sleep(_ASK_AGAIN_S)
 
 
 async def within(connection: asyncpg.Connection[Any], work: Awaitable[T], deadline_s: float) -> T:
@@ -78,7 +93,10 @@ class Pool:
         self._closed = False
 
     async def fetch(self, query: str, *arguments: object, deadline_s: float = 2.0) -> list[asyncpg.Record]:
-        """Rows of ``query``. Raises DatabaseError; DeadlineError covers waiting for a connection too."""
+        """Rows of ``query``; a SELECT is repeated on another connection when its server went away.
+
+        Raises DatabaseError; DeadlineError covers waiting for a connection too.
+        """
         started = time.monotonic()
         try:
             # Half the time at most: a query that starts with nothing left only costs its connection.
@@ -87,20 +105,36 @@ class Pool:
         except TimeoutError:
             raise DeadlineError(f"no free connection to PostgreSQL within {deadline_s / 2:g} s") from None
         try:
-            connection = await self._checkout()
-            left_s = max(0.05, deadline_s - (time.monotonic() - started))
-            try:
-                rows: list[asyncpg.Record] = await within(connection, connection.fetch(query, *arguments), left_s)
-            except DatabaseError:
-                connection.terminate()  # whatever state it is in; left open it would count against the server's limit
-                raise
-            self._check_in(connection)
-            return rows
+            while True:
+                left_s = max(0.05, deadline_s - (time.monotonic() - started))
+                try:
+                    return await self._fetch(query, arguments, left_s)
+                except ConnectionLostError:
+                    if not query.lstrip().startswith("SELECT") or time.monotonic() - started > deadline_s:
+                        raise
         finally:
             self._slots.release()
 
     async def close(self) -> None:
         self._closed = True
+        self._drop_idle()
+
+    async def _fetch(self, query: str, arguments: tuple[object, ...], deadline_s: float) -> list[asyncpg.Record]:
+        connection = await self._checkout()
+        try:
+            rows: list[asyncpg.Record] = await within(connection, connection.fetch(query, *arguments), deadline_s)
+        except DatabaseError as error:
+            server_is_gone = connection.is_closed()
+            connection.terminate()  # whatever state it is in; left open it would count against the server's limit
+            if server_is_gone:
+                self._drop_idle()  # or each of them would cost somebody its own deadline
+                if not isinstance(error, DeadlineError):
+                    raise ConnectionLostError(str(error)) from error
+            raise
+        self._check_in(connection)
+        return rows
+
+    def _drop_idle(self) -> None:
         while self._idle:
             self._idle.pop().terminate()
 
