@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from trading.infra.database import connect
 from trading.infra.tables import metadata
 
 
@@ -19,8 +20,11 @@ def _upgrade(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    dsn = context.config.attributes["dsn"].replace("postgresql://", "postgresql+asyncpg://", 1)
-    engine = create_async_engine(dsn, poolclass=NullPool)
+    dsn = context.config.attributes["dsn"]
+    # SQLAlchemy knows neither several hosts nor all of libpq's parameters: we connect for it.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: connect(dsn, "migrate"), poolclass=NullPool
+    )
     async with engine.connect() as connection:
         await connection.run_sync(_upgrade)
         await connection.commit()

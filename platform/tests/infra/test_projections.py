@@ -129,7 +129,9 @@ async def test_the_migrations_make_the_tables_of_the_code(postgres: EmbeddedStac
         found = compare_metadata(MigrationContext.configure(connection), metadata)
         return [difference for difference in found if "alembic_version" not in str(difference)]
 
-    engine = create_async_engine(postgres.postgres_dsn().replace("postgresql://", "postgresql+asyncpg://", 1))
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: connect(postgres.postgres_dsn(), "compare")
+    )
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()

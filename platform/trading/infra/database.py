@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from trading.infra.servers import OlderEpochError, Servers
+from trading.infra.servers import NoPrimaryError, Servers
 
 T = TypeVar("T")
 
@@ -47,15 +47,19 @@ async def connect(dsn: str, application_name: str, **server_settings: str) -> as
     """
     servers = _known.setdefault(dsn, Servers.of(dsn))
     settings = {"application_name": application_name, **server_settings}
-    ends_s = time.monotonic() + CONNECT_DEADLINE_S
-    while True:
-        try:
-            async with asyncio.timeout(max(0.0, ends_s - time.monotonic())):
-                return await servers.open(timeout=CONNECT_DEADLINE_S, command_timeout=None, server_settings=settings)
-        except (*_FAILURES, OlderEpochError, TimeoutError) as error:
-            if not servers.several or time.monotonic() + _ASK_AGAIN_S > ends_s:
-                raise DatabaseError(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
-        await asyncio.sleep(_ASK_AGAIN_S)
+    reason: BaseException = TimeoutError("no answer in time")
+    try:
+        async with asyncio.timeout(CONNECT_DEADLINE_S):
+            while True:
+                try:
+                    return await servers.open(timeout=CONNECT_DEADLINE_S, server_settings=settings)
+                except NoPrimaryError as error:
+                    reason = error
+                await asyncio.sleep(_ASK_AGAIN_S)
+    except TimeoutError:
+        raise DatabaseError(f"cannot connect to PostgreSQL: {reason}") from reason
+    except _FAILURES as error:
+        raise DatabaseError(f"cannot connect to PostgreSQL: {error or type(error).__name__}") from error
 
 
 async def within(connection: asyncpg.Connection[Any], work: Awaitable[T], deadline_s: float) -> T:

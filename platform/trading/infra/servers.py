@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +18,10 @@ _EPOCH: Final = "SELECT epoch FROM cluster_epoch"
 
 class OlderEpochError(Exception):
     """This server was the primary once; its cluster has another since."""
+
+
+class NoPrimaryError(Exception):
+    """None of several servers is the primary; says of each address why not."""
 
 
 class _Primary(NamedTuple):
@@ -46,26 +51,27 @@ class Servers:
     async def open(self, **options: Any) -> Connection:
         """A connection to the one address, or to the first of several that is the primary.
 
-        Raises what the last attempt raised. Sets no limit of its own, and leaves nothing open when it is cancelled.
+        Raises what asyncpg raises or, for several, NoPrimaryError. Sets no limit of its own, and leaves nothing open
+        when it is cancelled.
         """
         if not self.several:
             return await asyncpg.connect(self.dsns[0], **options)
-        error: BaseException = OSError("no address")
-        attempts = {asyncio.create_task(self._attempt(self.last_good, options))}
+        attempts = {asyncio.create_task(self._attempt(self.last_good, options)): self.last_good}
         try:
             ended, running = await asyncio.wait(attempts, timeout=_HEAD_START_S)
             if not any(map(_succeeded, ended)):
-                others = (number for number in range(len(self.dsns)) if number != self.last_good)
-                running |= {asyncio.create_task(self._attempt(number, options)) for number in others}
-                attempts |= running
-            while True:
-                for attempt in sorted(filter(_succeeded, ended), key=_epoch_of, reverse=True):
-                    attempts.discard(attempt)
-                    return attempt.result().connection
-                error = next((failed for attempt in ended if (failed := attempt.exception())), error)
-                if not running:
-                    raise error
+                others = [number for number in range(len(self.dsns)) if number != self.last_good]
+                more = {asyncio.create_task(self._attempt(number, options)): number for number in others}
+                attempts |= more
+                running |= more.keys()
+            while running and not any(map(_succeeded, ended)):
                 ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            if found := max(filter(_succeeded, ended), key=_epoch_of, default=None):
+                del attempts[found]
+                return found.result().connection
+            raise NoPrimaryError(
+                "; ".join(f"{self._address(n)}: {attempt.exception()}" for attempt, n in attempts.items())
+            )
         finally:
             await _undo(attempts)
 
@@ -79,6 +85,9 @@ class Servers:
             raise
         self.last_good = number
         return _Primary(epoch, connection)
+
+    def _address(self, number: int) -> str:
+        return urlsplit(self.dsns[number]).netloc.rpartition("@")[2]
 
     def _accept(self, epoch: int) -> None:
         if epoch < self.epoch:
@@ -103,7 +112,7 @@ def _epoch_of(attempt: asyncio.Task[_Primary]) -> int:
     return attempt.result().epoch
 
 
-async def _undo(attempts: set[asyncio.Task[_Primary]]) -> None:
+async def _undo(attempts: Collection[asyncio.Task[_Primary]]) -> None:
     for attempt in attempts:
         attempt.cancel()
     if attempts:
