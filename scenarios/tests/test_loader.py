@@ -50,7 +50,7 @@ WRONG = [
     ("warm_up: 2 s", "warm_up: 2 s\n  warm_up: 3 s", ["13: phases.warm_up: is given twice"]),
     ("kind: latency", "kind: latncy", ["16: faults[0].kind: unknown fault 'latncy'; there are latency, cut"]),
     ("target: engine->postgres", "target: engine->vault", ["17: faults[0].target: no link matches 'engine->vault'"]),
-    ("target: engine->postgres", "target: engine->redis", ["17: faults[0].target: engine:1->redis:primary"]),
+    ("target: engine->postgres", "target: engine->redis", ["17: faults[0].target: engine:1->redis:1"]),
     ("value: 150 ms", "value: soon", ["18: faults[0].value: latency needs a delay"]),
     ("value: 150 ms", "value: 150", ["18: faults[0].value: expected text, got 150"]),
     ("for: 5 s", "for: good", ["19: faults[0].for: latency cannot be for good"]),
