@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis as Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from trading.infra.sentinel import Address, connect_through
+from trading.infra.sentinel import Address, connect_through, shown
 
 STREAM = "elson:journal"
 STREAM_LENGTH = 50_000  # in records
@@ -33,6 +33,14 @@ StreamError = RedisError
 
 # What XREAD answers under protocol 2: per stream its name and (id, fields) pairs.
 _Streams = list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]
+
+
+class Replication(NamedTuple):
+    """``server``: under which address the sentinels' choice is reached; None where there are no sentinels."""
+
+    role: str
+    replicas: int
+    server: str | None
 
 
 def connect(url: str, addresses: Mapping[str, str] | None = None, *, deadline_s: float = 0.25) -> Redis:
@@ -61,6 +69,13 @@ def _address(text: str) -> Address:
     if not host or not port.isdecimal():
         raise ValueError(f"{text!r} is no address of a Redis or a sentinel: expected HOST:PORT")
     return host, int(port)
+
+
+async def replication(client: Redis) -> Replication:
+    """How the server that answers is doing as one of a pair."""
+    found = await client.info("replication")
+    address = getattr(client.connection_pool, "master_address", None)
+    return Replication(found["role"], found["connected_slaves"], shown(address) if address else None)
 
 
 class StreamMovedError(RedisError):

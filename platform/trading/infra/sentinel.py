@@ -64,7 +64,7 @@ class _Sentinels(Sentinel):
         if told:
             latest = max(told)
             if not latest.alive:
-                raise MasterNotFoundError(f"{service} has no primary: {_shown(latest.address)} is down")
+                raise MasterNotFoundError(f"{service} has no primary: {shown(latest.address)} is down")
             self._last = latest.address
         if self._last is None:
             raise MasterNotFoundError(f"none of {len(self.sentinels)} sentinels knows who leads {service}")
@@ -97,11 +97,14 @@ class _Connection(SentinelManagedConnection):
 
     async def connect_to(self, address: Address) -> None:
         await super().connect_to(address)  # type: ignore[no-untyped-call]
-        await self.send_command("ROLE")
-        role = await self.read_response()
-        if role[0] != b"master":
-            await self.disconnect()
-            raise exceptions.ConnectionError(f"{_shown(address)} does not lead yet, or no longer")
+        try:
+            await self.send_command("ROLE")
+            role = await self.read_response()
+            if role[0] != b"master":
+                raise exceptions.ConnectionError(f"{shown(address)} does not lead yet, or no longer")
+        except BaseException:  # also when cancelled: the pool would take it for a connection that was examined
+            await self.disconnect(nowait=True)
+            raise
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:
@@ -124,5 +127,5 @@ async def _told_by(sentinel: Redis, service: str) -> _Told | None:
     return _Told(state["config-epoch"], not down or address != (state["ip"], state["port"]), address)
 
 
-def _shown(address: Address) -> str:
+def shown(address: Address) -> str:
     return ":".join(map(str, address))
