@@ -7,6 +7,7 @@ import os
 import signal
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from stack.embedded import EmbeddedStack
 
@@ -27,7 +28,7 @@ async def cut_replication(stack: EmbeddedStack) -> None:
 
 def client_of(stack: EmbeddedStack, name: str) -> Redis:
     """Of one server, whatever its role."""
-    return Redis.from_url(f"redis://{stack.wiring.address(stack.node(name).name)}", protocol=2)
+    return Redis.from_url(f"redis://{stack.wiring.address(stack.node(name).name)}", protocol=2, socket_timeout=1)
 
 
 async def roles(stack: EmbeddedStack) -> list[str]:
@@ -50,6 +51,9 @@ async def whole_again(stack: EmbeddedStack, lost: str, within_s: float = 15) -> 
 
 
 async def _replicates(stack: EmbeddedStack) -> bool:
-    async with client_of(stack, "redis:replica") as client:
-        role = await client.role()
+    try:
+        async with client_of(stack, "redis:replica") as client:
+            role = await client.role()
+    except RedisError:
+        return False
     return role[0] == b"slave" and role[3] == b"connected"
