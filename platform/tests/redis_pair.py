@@ -28,7 +28,7 @@ async def cut_replication(stack: EmbeddedStack) -> None:
 
 def client_of(stack: EmbeddedStack, name: str) -> Redis:
     """Of one server, whatever its role."""
-    return Redis.from_url(f"redis://{stack.wiring.address(stack.node(name).name)}", protocol=2, socket_timeout=1)
+    return Redis.from_url(f"redis://{stack.wiring.address(stack.node(name).name)}", protocol=2, socket_timeout=6)
 
 
 async def roles(stack: EmbeddedStack) -> list[str]:

@@ -59,6 +59,8 @@ def connect(url: str, addresses: Mapping[str, str] | None = None, *, deadline_s:
         return Redis.from_url(url, **options)
     hosts, _, rest = url.removeprefix(_SENTINELS).partition("/")
     service, _, database = rest.partition("/")
+    if not service:
+        raise ValueError(f"{url!r} names no pair: expected {_SENTINELS}HOST:PORT,HOST:PORT/NAME/DB")
     reached_at = {_address(own): _address(other) for own, other in (addresses or {}).items()}
     sentinels = [_address(host) for host in hosts.split(",")]
     return connect_through(sentinels, service, reached_at, db=int(database or 0), **options)

@@ -60,7 +60,7 @@ class _Sentinels(Sentinel):
         await super().aclose()
 
     async def _ask(self, service: str) -> Address:
-        told = await self._majority(service)
+        told = await self._told(service)
         if told:
             latest = max(told)
             if not latest.alive:
@@ -71,17 +71,21 @@ class _Sentinels(Sentinel):
         # With no sentinel there is no election either: who led may lead still.
         return self._reached_at.get(self._last, self._last)
 
-    async def _majority(self, service: str) -> list[_Told]:
-        """What they say, until more than half have; those that answer later, or never, hold up nobody."""
+    async def _told(self, service: str) -> list[_Told]:
+        """What they say, until more than half have and know a primary that lives; who hangs then holds up nobody."""
         waiting = {asyncio.create_task(_told_by(sentinel, service)) for sentinel in self.sentinels}
         self._answers |= waiting
         loop = asyncio.get_running_loop()
         until_s, told = loop.time() + LIMIT_S, list[_Told]()
-        while waiting and len(told) <= len(self.sentinels) // 2 and (left_s := until_s - loop.time()) > 0:
+        while waiting and not self._suffices(told) and (left_s := until_s - loop.time()) > 0:
             done, waiting = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             told += [answer for answer in (task.result() for task in done) if answer]
         self._answers = {task for task in self._answers if not task.done()}
         return told
+
+    def _suffices(self, told: list[_Told]) -> bool:
+        """Two that have not heard yet of an election may be the first to answer."""
+        return len(told) > len(self.sentinels) // 2 and max(told).alive
 
 
 class _Pool(SentinelConnectionPool):
