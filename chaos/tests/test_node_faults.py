@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import psutil
 import pytest
 
@@ -9,7 +12,8 @@ from chaos.fault import FaultError
 from chaos.faults import make_fault
 from stack.embedded import EmbeddedStack
 from stack.errors import StackError
-from stack.topology import platform_topology
+from stack.options import StackOptions
+from stack.topology import Role, platform_topology
 
 REDIS = ["redis:1"]
 
@@ -49,6 +53,25 @@ async def test_every_process_of_a_frozen_node_stands_still_until_the_undo(stack:
     await fault.undo(stack, REDIS)
     await fault.undo(stack, REDIS)
     assert psutil.Process(pid).status() != psutil.STATUS_STOPPED
+
+
+@pytest.mark.stack
+async def test_a_frozen_primary_that_was_ended_where_it_stood_did_stand_still_and_is_not_woken_up(
+    tmp_path: Path,
+) -> None:
+    topology = platform_topology(instruments=(), accounts=())
+    options = StackOptions(tmp_path, roles=frozenset({Role.REDIS, Role.SENTINEL}))
+    async with EmbeddedStack(topology, options) as stack:
+        fault = make_fault("freeze", "redis:primary", None)
+        (frozen,) = aim = await fault.aim(stack)
+        facts, pid = await fault.inject(stack, aim), stack.node(frozen).pid
+        async with asyncio.timeout(15):
+            while stack.node(frozen).pid in (pid, None):
+                await asyncio.sleep(0.05)
+        evidence = await fault.evidence(stack, aim, facts)
+        await fault.undo(stack, aim)
+        assert evidence.bit, evidence
+        assert stack.node("redis:replica").name == frozen
 
 
 @pytest.mark.stack

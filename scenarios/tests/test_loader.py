@@ -162,6 +162,15 @@ def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
         find_scenario("xyz")
 
 
+def test_a_scenario_in_a_subfolder_is_named_with_it() -> None:
+    for name in ("failover/redis-primary-kill", "failover/redis-primary-freeze"):
+        loaded = load_scenario(find_scenario(name))
+        assert (loaded.name, loaded.scenario.faults[0].target) == (name, "redis:primary")
+        assert name in scenario_names()
+    with pytest.raises(UnknownScenarioError, match="did you mean failover/redis-primary-kill"):
+        find_scenario("failover/redis-primary-kil")
+
+
 def test_every_scenario_of_the_catalogue_loads_and_is_titled() -> None:
     assert {"quickstart", "smoke"} <= set(scenario_names())
     for name in scenario_names():
