@@ -59,7 +59,7 @@ def role_of(link: LinkStatus) -> Role:
 
 
 def _anybody_in_role(selector: str) -> str:
-    """Who is active is not known before the platform runs: every engine that could be must have a proxied link."""
+    """Who holds a role is not known before the platform runs: everybody who could must have a proxied link."""
     for role in MOVING_ROLES:
         selector = selector.replace(role, role.partition(":")[0])
     return selector

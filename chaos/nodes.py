@@ -9,10 +9,11 @@ import psutil
 from chaos.fault import FaultError
 from stack.embedded import EmbeddedStack
 from stack.errors import StackError
-from stack.topology import Topology, UnknownSelectorError
+from stack.topology import REDIS_PRIMARY, REDIS_REPLICA, Topology, UnknownSelectorError
 
+GONE = "gone"
 # Roles that move between nodes while the platform runs.
-MOVING_ROLES = ("engine:active", "engine:standby")
+MOVING_ROLES = ("engine:active", "engine:standby", REDIS_PRIMARY, REDIS_REPLICA)
 
 
 def check_node(topology: Topology, selector: str) -> None:
@@ -42,15 +43,15 @@ def processes_of(stack: EmbeddedStack, name: str) -> list[psutil.Process]:
 
 
 def state_of(process: psutil.Process) -> str:
-    """psutil's word for the state in /proc, ``gone`` when the process (or its remains) is no more."""
+    """psutil's word for the state in /proc, GONE when the process (or its remains) is no more."""
     try:
-        return str(process.status()) if process.is_running() else "gone"
+        return str(process.status()) if process.is_running() else GONE
     except psutil.NoSuchProcess:
-        return "gone"
+        return GONE
 
 
 def is_dead(process: psutil.Process) -> bool:
-    return state_of(process) in ("gone", psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    return state_of(process) in (GONE, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
 def identity(process: psutil.Process) -> dict[str, Any]:

@@ -1,15 +1,19 @@
-"""Freeze: SIGSTOP to every process of a node. It keeps its connections and answers nothing, until SIGCONT."""
+"""Freeze: SIGSTOP to every process of a node. It keeps its connections and answers nothing, until SIGCONT.
+
+A primary whose place was taken meanwhile is not woken up beside its successor: the stack ends it instead.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import psutil
 
 from chaos.fault import Evidence, refuse_value
-from chaos.nodes import aimed_nodes, check_node, processes_of, state_of
+from chaos.nodes import GONE, aimed_nodes, check_node, processes_of, state_of
 from stack.embedded import EmbeddedStack
 from stack.supervisor import NodeState
 from stack.topology import Topology
@@ -41,8 +45,8 @@ class Freeze:
         return {name: {"states_at_start": await _states_once_stopped(stack, name)} for name in aim}
 
     async def evidence(self, stack: EmbeddedStack, aim: list[str], facts: dict[str, Any]) -> Evidence:
-        found = {name: facts[name] | {"states_at_end": _states(stack, name)} for name in aim}
-        ran = [name for name, states in found.items() if not all(map(_all_stopped, states.values()))]
+        found = {name: facts[name] | {"states_at_end": _states_of(facts[name]["states_at_start"])} for name in aim}
+        ran = [name for name, states in found.items() if not _stood_still(**states)]
         bit = bool(aim) and not ran
         summary = f"every process of {', '.join(aim)} stood still" if bit else f"{', '.join(ran)} did not stand still"
         return Evidence(bit, summary, found)
@@ -65,6 +69,22 @@ async def _states_once_stopped(stack: EmbeddedStack, name: str) -> dict[str, str
 
 def _states(stack: EmbeddedStack, name: str) -> dict[str, str]:
     return {str(process.pid): state_of(process) for process in processes_of(stack, name)}
+
+
+def _states_of(pids: Iterable[str]) -> dict[str, str]:
+    return {pid: _state_of(int(pid)) for pid in pids}
+
+
+def _state_of(pid: int) -> str:
+    try:
+        return state_of(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return GONE
+
+
+def _stood_still(states_at_start: dict[str, str], states_at_end: dict[str, str]) -> bool:
+    """A process that was killed where it stood, because another took its place, did nothing either."""
+    return _all_stopped(states_at_start) and set(states_at_end.values()) <= {psutil.STATUS_STOPPED, GONE}
 
 
 def _all_stopped(states: dict[str, str]) -> bool:

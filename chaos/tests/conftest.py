@@ -14,7 +14,7 @@ from stack.options import StackOptions
 from stack.topology import Role, platform_topology
 
 # Both are proxied; the tests use the first and leave the second idle.
-USED, IDLE = "feed:1->redis:primary", "api:1->redis:primary"
+USED, IDLE = "feed:1->redis:1", "api:1->redis:1"
 
 
 @pytest.fixture

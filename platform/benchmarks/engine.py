@@ -39,7 +39,7 @@ BATCH = 250
 ACCOUNTS = 20
 PGBENCH_CLIENTS = 8
 SYMBOLS = ("AAA", "BBB")
-ROLES = frozenset({Role.POSTGRES, Role.REDIS, Role.TOXIPROXY, Role.ENGINE})
+ROLES = frozenset({Role.POSTGRES, Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.ENGINE})
 
 _numbers = count(1)
 _chance = random.Random(5)

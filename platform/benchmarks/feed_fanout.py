@@ -53,7 +53,7 @@ class Market:
 
     def __init__(self, sequence: int, symbol_sequence: int, epoch: int) -> None:
         self._exchange = Exchange()
-        self._sequence, self.symbol_sequence, self._epoch = sequence, symbol_sequence, epoch
+        self.sequence, self.symbol_sequence, self._epoch = sequence, symbol_sequence, epoch
         terms = Terms(SYMBOL, 10_000, 100, SHARE, 100 * DOLLAR, 1_000_000, 0, 1)
         accounts = [AccountId(1), AccountId(2)]
         for command in (
@@ -85,10 +85,10 @@ class Market:
     def _record(self, command: Command) -> tuple[int, bytes]:
         events = self._exchange.apply(command)
         assert isinstance(events, list), events
-        self._sequence += 1
+        self.sequence += 1
         self.symbol_sequence += 1
         record = JournalRecord(
-            sequence=self._sequence,
+            sequence=self.sequence,
             epoch=self._epoch,
             at_ns=command.at_ns,
             symbol=SYMBOL,
@@ -96,7 +96,7 @@ class Market:
             command=command,
             events=events,
         )
-        return self._sequence, encode_record(record, encode_command(command), encode_events(events))
+        return self.sequence, encode_record(record, encode_command(command), encode_events(events))
 
 
 class ReaderProcess:
@@ -170,7 +170,8 @@ async def offer(market: Market, stream: redis.Redis, rate: float, seconds: float
     began_s = loop.time()
     for number in range(records):
         await asyncio.sleep(began_s + number * pause_s - loop.time())
-        await redis.publish(stream, [market.next()])
+        after = market.sequence
+        await redis.publish(stream, [market.next()], after=after)
     return records // RECORDS * MESSAGES * CLIENTS
 
 
@@ -179,10 +180,10 @@ async def main() -> None:
         async with EmbeddedStack(topology(), StackOptions(Path(folder))) as stack:
             status = stack.status()
             market = await market_after(stack)
-            (address,) = (f"{node.host}:{node.port}" for node in status.nodes if node.name == "redis:primary")
-            stream = redis.connect(f"redis://{address}/0")
+            stream = redis.connect(stack.redis_url)
             for _ in range(EARLIER):
-                await redis.publish(stream, [market.next() for _ in range(RECORDS)])
+                after = market.sequence
+                await redis.publish(stream, [market.next() for _ in range(RECORDS)], after=after)
             account = status.accounts[0]
             url = f"{status.endpoints['feed'][0]}/v2/iex"
             login = {"action": "auth", "key": account.key_id, "secret": account.secret_key}

@@ -20,7 +20,7 @@ from stack.topology import Instrument, Role, Topology, platform_topology
 
 ROUNDS = 3
 GOAL_S = 10.0
-SERVERS = frozenset({Role.POSTGRES, Role.REDIS, Role.TOXIPROXY})
+SERVERS = frozenset({Role.POSTGRES, Role.REDIS, Role.SENTINEL, Role.TOXIPROXY})
 
 
 def quickstart_topology() -> Topology:

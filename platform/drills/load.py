@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from types import TracebackType
 from typing import Final
@@ -18,12 +19,17 @@ _RETRY_S: Final = 0.02
 
 
 class Load:
-    """Use as an async context manager. ``acknowledged`` maps client_order_id to the order's id."""
+    """Use as an async context manager. ``acknowledged`` maps client_order_id to the order's id.
 
-    def __init__(self, status: StackStatus, clients: int) -> None:
+    Each client rests for ``pause_s`` between two orders: no load at all is as even as that which the machine bears.
+    """
+
+    def __init__(self, status: StackStatus, clients: int, *, pause_s: float = 0.0) -> None:
         self._status = status
         self._clients = clients
+        self._pause_s = pause_s
         self._acks_s: list[float] = []
+        self.answered_within_s: list[tuple[float, float]] = []  # when, and since the order was sent first
         self._stopping = False
         self.acknowledged: dict[str, str] = {}
         self.refused: list[str] = []
@@ -53,9 +59,7 @@ class Load:
 
     def longest_gap_s(self, since_s: float) -> float:
         """Between one acknowledgement and the next, from the last one before ``since_s`` on."""
-        before = max((at for at in self._acks_s if at <= since_s), default=since_s)
-        after = [at for at in self._acks_s if at > since_s]
-        return max(later - earlier for earlier, later in pairwise([before, *after]))
+        return longest_gap_s(self._acks_s, since_s)
 
     async def _trade(self, number: int) -> None:
         account = self._status.accounts[number % len(self._status.accounts)]
@@ -72,10 +76,13 @@ class Load:
                 "limit_price": "100.00",
                 "client_order_id": client_order_id,
             }
-            tries = 0
+            tries, sent_s = 0, time.monotonic()
             while not await self._place(f"{apis[(number + tries) % len(apis)]}/v2/orders", order, headers):
                 tries += 1
                 await asyncio.sleep(_RETRY_S)
+            now_s = time.monotonic()
+            self.answered_within_s.append((now_s, now_s - sent_s))
+            await asyncio.sleep(self._pause_s)
 
     async def _place(self, url: str, order: dict[str, str], headers: dict[str, str]) -> bool:
         """Whether it was answered for certain."""
@@ -92,3 +99,10 @@ class Load:
         else:
             self.refused.append(f"{response.status} {answer}")
         return True
+
+
+def longest_gap_s(moments_s: Sequence[float], since_s: float) -> float:
+    """Between one moment and the next, from the last one before ``since_s`` on."""
+    before = max((at for at in moments_s if at <= since_s), default=since_s)
+    after = [at for at in moments_s if at > since_s]
+    return max(later - earlier for earlier, later in pairwise([before, *after]))

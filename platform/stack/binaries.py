@@ -59,6 +59,11 @@ def require(name: str) -> Path:
     raise MissingBinaryError(f"{name} is missing: it {_WHY[name]}; get it by: {_COMMANDS[name]}")
 
 
+def installations(name: str) -> list[tuple[str, Path]]:
+    """All that are found of a program, (source, path) each, the one that is used first."""
+    return list(_candidates(name, os.environ))
+
+
 def postgres_folder(shared_cache: Path = _SHARED_CACHE) -> Path:
     """The bin folder with postgres, initdb and pg_basebackup, executable for the user that runs them.
 

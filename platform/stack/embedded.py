@@ -22,20 +22,22 @@ from stack.options import StackOptions
 from stack.ports import PortReserve
 from stack.process import ChildProcess, Identity, Launch
 from stack.programs import python_env
+from stack.redis import RedisPair, redis_url
+from stack.redis_watch import RedisWatch
 from stack.registry import ProcessEntry, RegistryEntry, ports_folder, remove_entry, sweep, write_entry
 from stack.roles import RoleWatch
 from stack.startup import Startup
 from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
 from stack.tasks import end
-from stack.topology import Link, Node, Role, Topology, UnknownSelectorError
+from stack.topology import REDIS_PRIMARY, REDIS_REPLICA, Link, Node, Role, Topology, UnknownSelectorError
 from stack.wiring import HOST, Wiring, wire
 
 _STOP_ORDER: Final = (
     (Role.LOAD, Role.MARKET),
     (Role.API, Role.FEED),
     (Role.ENGINE,),
-    (Role.REDIS, Role.TOXIPROXY, Role.POSTGRES),
+    (Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.POSTGRES),
 )
 _STOP_LIMIT_S: Final = 3.0
 _RESTART_LIMIT_S: Final = 20.0
@@ -68,6 +70,9 @@ class EmbeddedStack:
         self._session: aiohttp.ClientSession | None = None
         self._roles: RoleWatch | None = None
         self._role_task: asyncio.Task[None] | None = None
+        self._redis: RedisPair | None = None
+        self._redis_watch: RedisWatch | None = None
+        self._redis_task: asyncio.Task[None] | None = None
         self._bringing_up: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
 
@@ -102,6 +107,8 @@ class EmbeddedStack:
             if stopped:
                 raise StartError("the stack was stopped while it was starting") from None
             raise
+        if self._redis_watch and Role.SENTINEL in self.options.roles:
+            self._redis_task = asyncio.get_running_loop().create_task(self._redis_watch.run())
         self._register()
         self._event("stack_ready", stack_id=self.stack_id, took_ms=round((time.monotonic() - began) * 1000))
 
@@ -158,6 +165,13 @@ class EmbeddedStack:
         return self._startup.pair.dsn(self.wiring.address(name))
 
     @property
+    def redis_url(self) -> str:
+        """For clients of the pair, past any proxy."""
+        if Role.SENTINEL in self.options.roles:
+            return redis_url(self.topology, self.wiring)
+        return f"redis://{self.wiring.address(self._find(REDIS_PRIMARY))}/0"
+
+    @property
     def key_pepper(self) -> str:
         """The secret of the keyed hashes, for who makes keys past the API."""
         if self._startup is None:
@@ -180,7 +194,8 @@ class EmbeddedStack:
         return self._node_status(self._find(name))
 
     async def resolve(self, selector: str) -> list[Node]:
-        """The nodes a selector means now: a role (``api``), a node (``api:2``), or ``engine:active|standby``.
+        """The nodes a selector means now: a role (``api``), a node (``api:2``), a role of the
+        moment: ``engine:active|standby``, ``redis:primary|replica``.
 
         Raises UnknownSelectorError for one that can never match, UnresolvedError when no engine answers in that role.
         """
@@ -189,11 +204,15 @@ class EmbeddedStack:
             found = set(await self._roles.with_role(instance)) if self._roles else set()
             if not found:
                 raise UnresolvedError(f"no engine is {instance} at this moment")
+        elif selector in (REDIS_PRIMARY, REDIS_REPLICA) and self._redis_watch:
+            await self._redis_watch.ask()
+            found = {self._find(selector).name}
         else:
             found = {node.name for node in self.topology.nodes if selector in (node.role.value, node.name)}
             if not found:
                 known = ", ".join(node.name for node in self.topology.nodes)
-                raise UnknownSelectorError(f"no node is called {selector!r}; there are {known}, engine:active|standby")
+                moving = f"engine:active|standby, {REDIS_PRIMARY}, {REDIS_REPLICA}"
+                raise UnknownSelectorError(f"no node is called {selector!r}; there are {known}, {moving}")
         return [node for node in self.topology.nodes if node.name in found]
 
     async def resolve_links(self, selector: str) -> list[Link]:
@@ -209,10 +228,16 @@ class EmbeddedStack:
 
     async def freeze(self, name: str) -> None:
         """SIGSTOP to the node's process and everything it forked."""
-        await self._supervisor.freeze(self._find(name).name)
+        node = self._find(name)
+        await (self._watch_of(node) or self._supervisor).freeze(node.name)
 
     async def resume(self, name: str) -> None:
-        self._supervisor.resume(self._find(name).name)
+        """SIGCONT; a Redis that may have been replaced meanwhile is killed and started as a replica instead."""
+        node = self._find(name)
+        if watch := self._watch_of(node):
+            await watch.resume(node.name)
+        else:
+            self._supervisor.resume(node.name)
 
     async def kill(self, name: str) -> None:
         """SIGKILL; the node stays down until ``restart``."""
@@ -224,7 +249,8 @@ class EmbeddedStack:
 
     async def restart(self, name: str, within_s: float = _RESTART_LIMIT_S) -> None:
         """Ends the node if it runs, starts it, and returns when it is ready. Raises StartError."""
-        await self._supervisor.restart(self._find(name).name, within_s)
+        node = self._find(name)
+        await (self._watch_of(node) or self._supervisor).restart(node.name, within_s)
 
     async def start_program(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> ChildProcess:
         """Runs a program as the node ``name`` (market or load), its log and end like any node's.
@@ -252,12 +278,15 @@ class EmbeddedStack:
         self._session = aiohttp.ClientSession()
         engines = {n.name: self.base_url(n.name) for n in self.topology.nodes if n.role is Role.ENGINE}
         self._roles = RoleWatch(self._session, engines, self._event)
+        self._redis = RedisPair(self.topology, self._wiring, self.folder / "redis")
+        self._redis_watch = RedisWatch(self._supervisor, self._redis, self._event)
         self._startup = Startup(
             topology=self.topology,
             wiring=self._wiring,
             options=self.options,
             folder=self.folder,
             supervisor=self._supervisor,
+            redis=self._redis,
             session=self._session,
         )
         self.control.handlers["status"] = self._answer_status
@@ -267,9 +296,11 @@ class EmbeddedStack:
             self._role_task = asyncio.get_running_loop().create_task(self._roles.run())
 
     async def _shut_down(self) -> None:
-        await end(*(task for task in (self._bringing_up, self._role_task) if task))
+        await end(*(task for task in (self._bringing_up, self._role_task, self._redis_task) if task))
         await self._supervisor.stop(_STOP_ORDER, _STOP_LIMIT_S)
         await self.control.stop()
+        if self._redis:
+            await self._redis.close()
         if self._session:
             await self._session.close()
         if self._ports:
@@ -295,7 +326,13 @@ class EmbeddedStack:
         entry = RegistryEntry(owner=self._owner, folder=self.folder, processes=entries, status=self.status())
         write_entry(entry)
 
+    def _watch_of(self, node: Node) -> RedisWatch | None:
+        """Who knows in which role a Redis may run, when there are sentinels."""
+        return self._redis_watch if self._redis_task and node.role is Role.REDIS else None
+
     def _find(self, name: str) -> Node:
+        if self._redis_watch and name in (REDIS_PRIMARY, REDIS_REPLICA):
+            name = self._redis_watch.primary if name == REDIS_PRIMARY else self._redis_watch.replica
         for node in self.topology.nodes:
             if node.name == name:
                 return node
@@ -318,6 +355,8 @@ class EmbeddedStack:
                 return (self._roles and self._roles.role(node.name)) or node.role.value
             case Role.POSTGRES:
                 return node.instance
+            case Role.REDIS if self._redis_watch:
+                return self._redis_watch.role(node.name)
             case _:
                 return node.role.value
 

@@ -11,7 +11,9 @@ from stack.programs import PROGRAMS
 from stack.topology import Role
 
 # Market and load are started by the run, through start_program.
-EMBEDDED_ROLES: Final = frozenset({Role.POSTGRES, Role.REDIS, Role.TOXIPROXY, Role.ENGINE, Role.API, Role.FEED})
+EMBEDDED_ROLES: Final = frozenset(
+    {Role.POSTGRES, Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.ENGINE, Role.API, Role.FEED}
+)
 
 
 @dataclass(frozen=True, slots=True)

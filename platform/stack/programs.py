@@ -13,6 +13,7 @@ from typing import Final
 from stack.binaries import cache_folder
 from stack.postgres import PostgresPair
 from stack.process import Launch
+from stack.redis import redis_url
 from stack.topology import Node, Role, Topology
 from stack.wiring import HOST, Wiring
 
@@ -38,16 +39,14 @@ class Programs:
 
     def node(self, node: Node, argv: tuple[str, ...]) -> Launch:
         """An engine, api or feed, which reaches its servers through its own links."""
-        links = {role: self.wiring.servers(node, role) for role in (Role.POSTGRES, Role.REDIS, Role.ENGINE)}
+        links = {role: self.wiring.servers(node, role) for role in (Role.POSTGRES, Role.ENGINE)}
         own = {"ELSON_NODE": node.name, "ELSON_HOST": HOST, "ELSON_PORT": str(self.wiring.ports[node.name])}
+        own |= self._redis(node)
         return Launch(argv, {**python_env(), **self._settings(links), **own}, self._log(node.name), cwd=Path.cwd())
 
     def one_shot(self, name: str, argv: tuple[str, ...]) -> Launch:
         """Preparations such as migrating and seeding, which reach every server directly."""
-        direct = {
-            role: [self.wiring.address(node) for node in self.topology.nodes if node.role is role]
-            for role in (Role.REDIS, Role.ENGINE)
-        }
+        direct = {Role.ENGINE: [self.wiring.address(node) for node in self.topology.nodes if node.role is Role.ENGINE]}
         direct[Role.POSTGRES] = [self.wiring.address("postgres:primary")]
         own = {"ELSON_NODE": name, "ELSON_HOST": HOST, "ELSON_PORT": "1"}  # it serves nothing, but must have one
         env = {**python_env(), **self._settings(direct), **own}
@@ -73,11 +72,16 @@ class Programs:
         settings = {"ELSON_LEASE_TTL_MS": str(self.lease_ttl_ms), "ELSON_KEY_PEPPER": self.key_pepper}
         for address in servers[Role.POSTGRES][:1]:
             settings["ELSON_POSTGRES_DSN"] = self.postgres.dsn(address)
-        for address in servers[Role.REDIS][:1]:
-            settings["ELSON_REDIS_URL"] = f"redis://{address}/0"
         if servers[Role.ENGINE]:
             settings["ELSON_ENGINE_URLS"] = ",".join(f"http://{address}" for address in servers[Role.ENGINE])
         return settings
+
+    def _redis(self, client: Node) -> dict[str, str]:
+        """The sentinels, who speak of the servers' own addresses, and where its links lead instead."""
+        links = [link for link in self.wiring.links if link.client == client and link.server.role is Role.REDIS]
+        addresses = {self.wiring.address(link.server): self.wiring.listen(link) for link in links if link.proxied}
+        url = redis_url(self.topology, self.wiring)
+        return {"ELSON_REDIS_URL": url, "ELSON_REDIS_ADDRESSES": json.dumps(addresses)} if links else {}
 
     def _log(self, name: str) -> Path:
         return self.log_folder / f"{name}.log"

@@ -17,13 +17,14 @@ from stack.options import StackOptions
 from stack.postgres import PostgresPair
 from stack.process import ChildProcess, Launch, log_tail
 from stack.programs import MIGRATE, SEED, Programs
+from stack.redis import RedisPair
 from stack.supervisor import Supervisor
 from stack.topology import Node, Role, Topology
 from stack.toxiproxy import proxies_listen, toxiproxy_argv, write_proxies
 from stack.wiring import HOST, Wiring
 
 _ANSWER_LIMIT = aiohttp.ClientTimeout(total=2)
-_REDIS, _TOXIPROXY = Node(Role.REDIS, "primary"), Node(Role.TOXIPROXY, "1")
+_TOXIPROXY = Node(Role.TOXIPROXY, "1")
 _PRIMARY, _STANDBY = Node(Role.POSTGRES, "primary"), Node(Role.POSTGRES, "standby")
 
 
@@ -36,6 +37,7 @@ class Startup:
     options: StackOptions
     folder: Path
     supervisor: Supervisor
+    redis: RedisPair
     session: aiohttp.ClientSession
     pair: PostgresPair = field(init=False)
     programs: Programs = field(init=False)
@@ -59,7 +61,11 @@ class Startup:
             raise StartError(f"the start failed: {type(error).__name__}: {error}") from error
 
     def _plan(self, steps: asyncio.TaskGroup) -> None:
-        redis = steps.create_task(self._redis())
+        redis = [
+            steps.create_task(self._redis(node))
+            for node in self.topology.nodes
+            if node.role in (Role.REDIS, Role.SENTINEL) and node.role in self.options.roles
+        ]
         proxies = steps.create_task(self._toxiproxy())
         cluster = steps.create_task(self._initdb())
         primary = steps.create_task(self._primary(needs=(cluster,)))
@@ -69,15 +75,12 @@ class Startup:
             if node.role in self.options.programs:
                 # They wait for their database, so they start beside it; but initdb, which everything waits for, must
                 # not share the processors with them.
-                steps.create_task(self._program(node, needs=(redis, proxies, cluster)))
+                steps.create_task(self._program(node, needs=(*redis, proxies, cluster)))
         steps.create_task(self._seed(needs=(standby, migration)))
 
-    async def _redis(self) -> None:
-        if Role.REDIS in self.options.roles:
-            port = self.wiring.ports[_REDIS.name]
-            options = ("--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no")
-            argv = (str(require("redis-server")), *options, "--dir", str(self.folder))
-            await self.supervisor.start(_REDIS, self._launch(_REDIS, argv), lambda: _redis_answers(port))
+    async def _redis(self, node: Node) -> None:
+        launch = self._launch(node, self.redis.files.first(node))
+        await self.supervisor.start(node, launch, lambda: self.redis.ready(node.name))
 
     async def _toxiproxy(self) -> None:
         if Role.TOXIPROXY in self.options.roles:
@@ -156,12 +159,3 @@ async def run_tool(launch: Launch, what: str) -> None:
         await process.kill()
     if code != 0:
         raise StartError(f"{what} failed with exit code {code}; its log ({launch.log}) ends:\n{log_tail(launch.log)}")
-
-
-async def _redis_answers(port: int) -> bool:
-    reader, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 1)
-    try:
-        writer.write(b"PING\r\n")
-        return await asyncio.wait_for(reader.readline(), 1) == b"+PONG\r\n"
-    finally:
-        writer.close()

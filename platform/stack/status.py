@@ -11,7 +11,8 @@ class _Document(BaseModel):
 
 class NodeStatus(_Document):
     name: str
-    role: str  # engines: active | standby, PostgreSQL: primary | standby, else the node's role
+    # Engines: active | standby, PostgreSQL: primary | standby, Redis: primary | replica, else the node's role.
+    role: str
     pid: int | None
     host: str
     port: int | None

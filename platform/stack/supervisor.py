@@ -23,7 +23,7 @@ _NOT_HEALTHY: Final = (
     *(OSError, TimeoutError, aiohttp.ClientError),
     *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
 )
-_BROUGHT_BACK: Final = (Role.ENGINE, Role.API, Role.FEED)
+_BROUGHT_BACK: Final = (Role.ENGINE, Role.API, Role.FEED, Role.SENTINEL)
 _BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 8.0
 _POLL_S: Final = 0.02
@@ -69,6 +69,11 @@ class Supervisor:
 
     def processes(self) -> dict[str, ChildProcess]:
         return {name: run.process for name, run in self._running.items() if run.process.running}
+
+    def ended_by_itself(self, name: str) -> bool:
+        """Whether it is down, and nobody here wanted that."""
+        run = self._running.get(name)
+        return run is not None and run.state is NodeState.EXITED and run.ending is None
 
     def starting(self) -> list[str]:
         return [name for name, run in self._running.items() if run.state is NodeState.STARTING]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Role(StrEnum):
     POSTGRES = "postgres"
     REDIS = "redis"
+    SENTINEL = "sentinel"
     TOXIPROXY = "toxiproxy"
     ENGINE = "engine"
     API = "api"
@@ -18,9 +20,13 @@ class Role(StrEnum):
     LOAD = "load"
 
 
+REDIS_PRIMARY: Final = "redis:primary"
+REDIS_REPLICA: Final = "redis:replica"
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
-    """``name`` is ``role:instance``, as in ``engine:1``, ``postgres:primary`` or ``redis:primary``."""
+    """``name`` is ``role:instance``, as in ``engine:1``, ``postgres:primary`` or ``redis:1``."""
 
     role: Role
     instance: str
@@ -117,33 +123,44 @@ def platform_topology(
     apis: int = 2,
     feeds: int = 1,
 ) -> Topology:
-    """The embedded platform: PostgreSQL pair, Redis, Toxiproxy, engines, apis, feeds, market and load.
+    """The embedded platform: PostgreSQL pair, Redis pair, sentinels, Toxiproxy, engines, apis, feeds, market and load.
 
     ``proxied`` holds link selectors (see ``matching_links``); each link one matches gets a proxy.
     Raises UnknownSelectorError for a selector that matches no link.
     """
     primary, standby = Node(Role.POSTGRES, "primary"), Node(Role.POSTGRES, "standby")
-    redis, toxiproxy = Node(Role.REDIS, "primary"), Node(Role.TOXIPROXY, "1")
+    redis, toxiproxy = redis_nodes(), Node(Role.TOXIPROXY, "1")
     engine_nodes = tuple(Node(Role.ENGINE, str(n + 1)) for n in range(engines))
     api_nodes = tuple(Node(Role.API, str(n + 1)) for n in range(apis))
     feed_nodes = tuple(Node(Role.FEED, str(n + 1)) for n in range(feeds))
     market, load = Node(Role.MARKET, "1"), Node(Role.LOAD, "1")
     paths = [
         (standby, primary),
-        *((engine, server) for engine in engine_nodes for server in (primary, redis)),
-        *((api, server) for api in api_nodes for server in (*engine_nodes, primary, redis)),
-        *((feed, server) for feed in feed_nodes for server in (redis, primary)),
+        *((engine, server) for engine in engine_nodes for server in (primary, *redis)),
+        *((api, server) for api in api_nodes for server in (*engine_nodes, primary, *redis)),
+        *((feed, server) for feed in feed_nodes for server in (*redis, primary)),
         *((client, api) for client in (market, load) for api in api_nodes),
         *((load, feed) for feed in feed_nodes),
     ]
     links = tuple(Link(client, server) for client, server in paths)
     chosen = {link.name for selector in proxied for link in matching_links(links, selector)}
+    servers = (primary, standby, *redis, *sentinel_nodes(), toxiproxy)
     return Topology(
-        nodes=(primary, standby, redis, toxiproxy, *engine_nodes, *api_nodes, *feed_nodes, market, load),
+        nodes=(*servers, *engine_nodes, *api_nodes, *feed_nodes, market, load),
         links=tuple(Link(link.client, link.server, proxied=link.name in chosen) for link in links),
         instruments=tuple(instruments),
         accounts=tuple(accounts),
     )
+
+
+def redis_nodes() -> tuple[Node, ...]:
+    """The pair; the first begins as its primary, and who is later is for the sentinels to say."""
+    return Node(Role.REDIS, "1"), Node(Role.REDIS, "2")
+
+
+def sentinel_nodes() -> tuple[Node, ...]:
+    """As many as let two agree when one is away. They are reached directly, past any proxy."""
+    return tuple(Node(Role.SENTINEL, str(n + 1)) for n in range(3))
 
 
 def matching_links(links: Iterable[Link], selector: str) -> list[Link]:

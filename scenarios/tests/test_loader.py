@@ -50,7 +50,7 @@ WRONG = [
     ("warm_up: 2 s", "warm_up: 2 s\n  warm_up: 3 s", ["13: phases.warm_up: is given twice"]),
     ("kind: latency", "kind: latncy", ["16: faults[0].kind: unknown fault 'latncy'; there are latency, cut"]),
     ("target: engine->postgres", "target: engine->vault", ["17: faults[0].target: no link matches 'engine->vault'"]),
-    ("target: engine->postgres", "target: engine->redis", ["17: faults[0].target: engine:1->redis:primary"]),
+    ("target: engine->postgres", "target: engine->redis", ["17: faults[0].target: engine:1->redis:1"]),
     ("value: 150 ms", "value: soon", ["18: faults[0].value: latency needs a delay"]),
     ("value: 150 ms", "value: 150", ["18: faults[0].value: expected text, got 150"]),
     ("for: 5 s", "for: good", ["19: faults[0].for: latency cannot be for good"]),
@@ -160,6 +160,15 @@ def test_an_unknown_name_is_refused_with_the_nearest_ones() -> None:
         find_scenario("quickstrat")
     with pytest.raises(UnknownScenarioError, match=r"there are .*quickstart, smoke"):
         find_scenario("xyz")
+
+
+def test_a_scenario_in_a_subfolder_is_named_with_it() -> None:
+    for name in ("failover/redis-primary-kill", "failover/redis-primary-freeze"):
+        loaded = load_scenario(find_scenario(name))
+        assert (loaded.name, loaded.scenario.faults[0].target) == (name, "redis:primary")
+        assert name in scenario_names()
+    with pytest.raises(UnknownScenarioError, match="did you mean failover/redis-primary-kill"):
+        find_scenario("failover/redis-primary-kil")
 
 
 def test_every_scenario_of_the_catalogue_loads_and_is_titled() -> None:

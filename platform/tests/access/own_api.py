@@ -29,7 +29,7 @@ def settings_for(stack: EmbeddedStack, **more: Any) -> Settings:
         "node": "api:test",
         "port": 1,
         "postgres_dsn": SecretStr(stack.postgres_dsn()),
-        "redis_url": SecretStr(f"redis://{stack.wiring.address('redis:primary')}/0"),
+        "redis_url": SecretStr(stack.redis_url),
         "engine_urls": ",".join(stack.base_url(f"engine:{number}") for number in (1, 2)),
         "key_pepper": SecretStr(stack.key_pepper),
     }

@@ -15,6 +15,7 @@ from stack.embedded import EmbeddedStack
 from tests.access.conftest import PASSWORD
 from tests.access.own_api import own_api, settings_for
 from tests.access.people import key_headers, log_in, session_headers, try_login
+from tests.redis_pair import hit, whole_again
 from trading.api.cookies import COOKIE
 from trading.core.orders import AccountId
 from trading.infra import redis
@@ -216,3 +217,20 @@ async def test_without_redis_sessions_cannot_be_told_and_keys_go_on(
         assert (await try_login(http, base, alice.name, PASSWORD))[0] == 503
         async with http.get(f"{base}/v2/orders", headers=key_headers(account.key_id, account.secret_key)) as response:
             assert response.status == 200
+
+
+async def test_a_session_outlives_the_primary_and_is_refused_but_never_forgotten_while_nobody_leads(
+    gate: EmbeddedStack, http: aiohttp.ClientSession, alice: Person
+) -> None:
+    base, account = gate.status().endpoints["api"][0], gate.status().accounts[0]
+    token = await log_in(http, base, alice.name, PASSWORD)
+    assert await status(http, base, token) == 200
+    lost, refused = hit(gate, "redis:primary"), set[int]()
+    async with asyncio.timeout(15):
+        while (found := await status(http, base, token)) != 200:
+            refused.add(found)
+            async with http.get(f"{base}/v2/orders", headers=key_headers(account.key_id, account.secret_key)) as keyed:
+                assert keyed.status == 200
+    assert refused == {503}
+    assert (await try_login(http, base, alice.name, PASSWORD))[0] == 200
+    await whole_again(gate, lost)

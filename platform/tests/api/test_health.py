@@ -56,17 +56,25 @@ async def test_orders_do_not_need_redis_and_a_frozen_dependency_cannot_hang_a_pr
     own_platform: EmbeddedStack,
 ) -> None:
     async with Client(own_platform.status()) as client:
-        before = (await client.request("GET", "/health"))[1]["dependencies"]["redis"]["since"]
-        await own_platform.freeze("redis:primary")
+        before = (await client.request("GET", "/health"))[1]["dependencies"]["redis"]
+        primary = own_platform.node("redis:primary").name
+        await own_platform.freeze(primary)
         async with asyncio.timeout(5):  # a probe that hangs would never be answered
             status, report = await client.request("GET", "/health")
         assert (status, report["status"]) == (200, "degraded")
         redis = report["dependencies"]["redis"]
         assert redis["state"] == "down"
-        assert datetime.fromisoformat(redis["since"]) > datetime.fromisoformat(before)
+        assert datetime.fromisoformat(redis["since"]) > datetime.fromisoformat(before["since"])
         assert (await client.request("GET", "/health"))[1]["dependencies"]["redis"]["since"] == redis["since"]
         assert (await client.place(limit_order("buy", 1, "10.00")))[0] == 200
-        await own_platform.resume("redis:primary")
+        await own_platform.resume(primary)  # which has stood still too long: the other one leads, and it follows
+        assert primary == own_platform.node("redis:replica").name
+        async with asyncio.timeout(10):
+            while (redis := (await client.request("GET", "/health"))[1]["dependencies"]["redis"])["state"] != "ok":
+                await asyncio.sleep(0.1)
+        assert (redis["role"], redis["replicas"]) == ("master", 1)
+        assert redis["server"] != before["server"]
+        assert redis["since"] > before["since"]
 
         (standby,) = await own_platform.resolve("engine:standby")
         await own_platform.freeze(standby.name)

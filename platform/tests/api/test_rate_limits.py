@@ -93,7 +93,7 @@ async def works_for_refused(app: ASGIApp, work: Work) -> int:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def limiter(platform: EmbeddedStack) -> AsyncIterator[Limiter]:
-    client = redis.connect(f"redis://{platform.wiring.address('redis:primary')}/7")
+    client = redis.connect(f"redis://{platform.wiring.address('redis:1')}/7")
     await client.flushdb()
     limiter = Limiter(client, {LimitClass.ORDERS: Rate(0.01, 3), LimitClass.STRANGERS: Rate(0.01, 1)}, patience_s=5)
     yield limiter
@@ -160,7 +160,7 @@ async def test_every_request_has_its_class(method: str, path: str, expected: Lim
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def low(platform: EmbeddedStack) -> AsyncIterator[str]:
-    own_buckets = f"redis://{platform.wiring.address('redis:primary')}/8"  # or the platform's own apis would refuse too
+    own_buckets = f"redis://{platform.wiring.address('redis:1')}/8"  # or the platform's own apis would refuse too
     settings = {"ELSON_RATE_LIMITS": LOW, "ELSON_RATE_LIMIT_PATIENCE_MS": "5000", "ELSON_REDIS_URL": own_buckets}
     async with api_process(platform, **settings) as url:
         yield url

@@ -12,6 +12,7 @@ from stack.embedded import EmbeddedStack
 from stack.postgres import connection
 from tests.client import Client, limit_order
 from tests.feed.listener import closed_with, market_data, same_book, sequences, trade_updates
+from tests.redis_pair import cut_replication, hit, whole_again
 from trading.wire.feed import BookBuilder
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
@@ -113,11 +114,13 @@ async def test_a_revoked_keys_connections_are_closed(client: Client, platform: E
 async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engine(own_platform: EmbeddedStack) -> None:
     async with Client(own_platform.status()) as client, market_data(client) as feed:
         await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL))
-        await own_platform.kill("redis:primary")
+        await cut_replication(own_platform)
+        assert (await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL)))[0] == 200
+        lost = hit(own_platform, "redis:primary")  # and with it what its replica had not heard
         for _ in range(5):
             assert (await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL)))[0] == 200
         await same_book(client, feed)
-        await own_platform.restart("redis:primary")
+        await whole_again(own_platform, lost)
         (active,) = await own_platform.resolve("engine:active")
         await own_platform.kill(active.name)
         for _ in range(5):

@@ -24,6 +24,7 @@ from trading.feed.hub import Hub
 from trading.feed.session import QueueLimits
 from trading.feed.source import JournalSource
 from trading.feed.subscribers import Limits
+from trading.infra import redis
 from trading.infra.identity import Identity, Role
 from trading.infra.keys import KeyRing
 from trading.wire.feed import FeedState
@@ -54,7 +55,7 @@ class Played:
     def __init__(self, limits: Limits, queue: QueueLimits) -> None:
         self.floor = Floor()
         self.keys = OneKey()
-        self.hub = Hub(JournalSource("", "redis://127.0.0.1:1", "feed:test"), self.keys, limits, queue)
+        self.hub = Hub(JournalSource("", redis.connect("redis://127.0.0.1:1"), "feed:test"), self.keys, limits, queue)
         self.hub.view = self.floor.view
         self.url = ""
 

@@ -29,7 +29,7 @@ async def servers(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
 
 
 def url_of(servers: EmbeddedStack) -> str:
-    return f"redis://{servers.wiring.address('redis:primary')}/0"
+    return servers.redis_url
 
 
 @asynccontextmanager

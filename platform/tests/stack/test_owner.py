@@ -74,7 +74,7 @@ def _is_zombie(process: psutil.Process) -> bool:
 
 
 def test_no_node_outlives_a_killed_owner_not_even_a_frozen_backend(start_owner: Callable[..., Owner]) -> None:
-    owner = start_owner("postgres:primary", "redis:primary", "load:1")
+    owner = start_owner("postgres:primary", "redis:1", "load:1")
     status = read_until(owner, "up")
     processes = descendants(owner)
     assert len(processes) > 12

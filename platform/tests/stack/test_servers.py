@@ -142,8 +142,8 @@ async def test_a_taken_port_is_named_before_anything_starts(make_stack: MakeStac
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        stack = make_stack(ports={"redis:primary": taken.getsockname()[1]})
-        with pytest.raises(StackError, match=f"port {taken.getsockname()[1]}, wanted for redis:primary, is taken"):
+        stack = make_stack(ports={"redis:1": taken.getsockname()[1]})
+        with pytest.raises(StackError, match=f"port {taken.getsockname()[1]}, wanted for redis:1, is taken"):
             await stack.start()
     assert not stack.folder.exists()
 

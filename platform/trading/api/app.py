@@ -49,7 +49,7 @@ from trading.infra.telemetry import metrics_response
 def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
     """Raises AccessError when a route has no row in ``table``."""
     metrics = ApiMetrics()
-    client = redis.connect(settings.redis_url.get_secret_value())
+    client = redis.connect(settings.redis_url.get_secret_value(), settings.redis_addresses)
     limiter = Limiter(client, settings.rate_limits, patience_s=settings.rate_limit_patience_ms / 1000)
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from trading.api.context import Context, ContextOf
 from trading.infra.database import DatabaseError, Pool
-from trading.infra.redis import StreamError
+from trading.infra.redis import StreamError, replication
 
 router = APIRouter(prefix="/health")
 
@@ -54,7 +54,7 @@ class Health:
         self._database = Pool(shared.settings.postgres_dsn.get_secret_value(), f"{shared.settings.node} health", size=1)
         self._probes: dict[str, _Probe] = {"engine": self._engine, "postgres": self._postgres, "redis": self._redis}
         self._running: dict[str, asyncio.Task[Found]] = {}
-        self._since: dict[str, tuple[State, str]] = {}
+        self._since: dict[str, tuple[tuple[State, str | None], str]] = {}
 
     async def report(self, *names: str) -> dict[str, Found]:
         """What each dependency is like; all probes run together, each within PROBE_DEADLINE_S."""
@@ -81,13 +81,13 @@ class Health:
         except (_ProbeError, DatabaseError, StreamError, OSError) as error:
             found = {"state": State.DOWN, "error": str(error) or "no answer in time"}
         latency_ms = round((time.perf_counter() - started_s) * 1e3, 3)
-        return {**found, "since": self._told_since(name, found["state"]), "latency_ms": latency_ms}
+        return {**found, "since": self._told_since(name, found), "latency_ms": latency_ms}
 
-    def _told_since(self, name: str, state: State) -> str:
-        """When this process first found it so."""
-        known = self._since.get(name)
-        if known is None or known[0] is not state:
-            known = self._since[name] = (state, datetime.now(UTC).isoformat(timespec="milliseconds"))
+    def _told_since(self, name: str, found: Found) -> str:
+        """When this process first found it so, on the server that it is now."""
+        known, seen = self._since.get(name), (found["state"], found.get("server"))
+        if known is None or known[0] != seen:
+            known = self._since[name] = (seen, datetime.now(UTC).isoformat(timespec="milliseconds"))
         return known[1]
 
     # -- the probes --------------------------------------------------------------------------------
@@ -131,9 +131,10 @@ class Health:
         return {"state": State.OK if synchronous else State.DEGRADED, "role": "primary", "standbys": standbys}
 
     async def _redis(self) -> Found:
-        found = await self._shared.redis.info("replication")
+        found = await replication(self._shared.redis)
+        alone = found.server is not None and not found.replicas
         limits = "local" if self._shared.limiter.away else "shared"
-        return {"state": State.OK, "role": found["role"], "replicas": found["connected_slaves"], "rate_limits": limits}
+        return {"state": State.DEGRADED if alone else State.OK, **found._asdict(), "rate_limits": limits}
 
 
 @router.get("/live")

@@ -22,6 +22,7 @@ from trading.engine.sequencer import Sequencer
 from trading.engine.snapshots import Snapshots
 from trading.engine.standby import Standby
 from trading.engine.writer import Writer
+from trading.infra import redis
 from trading.infra.database import DatabaseError, Pool, connect
 from trading.infra.journal import FencedError
 from trading.infra.leadership import Lease, LeaseLostError
@@ -58,9 +59,8 @@ class EngineNode:
         node, metrics, every = settings.node, self.metrics, settings.records_per_snapshot
         snapshots = Snapshots(self._dsn, node=node, every=every, metrics=metrics)
         self._standby = Standby(self._dsn, self._lease, node=node, metrics=metrics, snapshots=snapshots)
-        self._publisher = Publisher(
-            settings.redis_url.get_secret_value(), self._dsn, node=settings.node, metrics=self.metrics
-        )
+        client = redis.connect(settings.redis_url.get_secret_value(), settings.redis_addresses)
+        self._publisher = Publisher(client, self._dsn, node=settings.node, metrics=self.metrics)
 
     @property
     def replica(self) -> Replica:

@@ -15,6 +15,7 @@ from trading.infra.telemetry import log
 from trading.wire.journal import encode_command, encode_events, encode_record
 
 _RETRY_S: Final = 0.1
+_LOOK_S: Final = 0.5  # with nothing to publish, so often whether the stream still ends where it did
 _BATCH: Final = 500
 _KEPT_RECORDS: Final = 20_000
 
@@ -22,8 +23,8 @@ _KEPT_RECORDS: Final = 20_000
 class Publisher:
     """Newly committed records are handed in; older ones, and any that no longer fit, are read from the journal."""
 
-    def __init__(self, redis_url: str, dsn: str, *, node: str, metrics: EngineMetrics) -> None:
-        self._client = redis.connect(redis_url)
+    def __init__(self, client: redis.Redis, dsn: str, *, node: str, metrics: EngineMetrics) -> None:
+        self._client = client
         self._dsn = dsn
         self._node = node
         self._metrics = metrics
@@ -31,6 +32,7 @@ class Publisher:
         self._committed = 0
         self._published = 0
         self._more = asyncio.Event()
+        self._interrupted = False
 
     def start_at(self, sequence: int) -> None:
         """Everything up to ``sequence`` is committed; what of it is not in the stream yet will be published."""
@@ -47,32 +49,36 @@ class Publisher:
 
     async def run(self) -> None:
         """Never returns. While Redis or the journal is away it waits; orders do not wait for it."""
-        away = False
         while True:
             try:
-                await self._publish_all(await self._resume_point())
+                await self._publish_all(await redis.last_published(self._client))
             except (redis.StreamError, OSError, DatabaseError) as error:
-                if not away:
+                if not self._interrupted:
                     log("publishing_interrupted", level=logging.WARNING, reason=str(error))
-                away = True
+                self._interrupted = True
                 await asyncio.sleep(_RETRY_S)
-            else:
-                away = False
 
-    async def _resume_point(self) -> int:
-        """The last record that need not be published: an emptied stream gets no more than it can hold."""
-        return max(await redis.last_published(self._client), self._committed - redis.STREAM_LENGTH)
-
-    async def _publish_all(self, published: int) -> None:
-        self._measure(published)
+    async def _publish_all(self, end: int) -> None:
+        """Never returns, but raises StreamMovedError when the stream does not end where it was left at ``end``."""
         while True:
-            while published >= self._committed:
-                self._more.clear()
-                await self._more.wait()
-            batch = self._next_fresh(published) or await self._read(published)
-            await redis.publish(self._client, batch)
-            published = batch[-1][0]
+            # An emptied stream gets no more than it can hold.
+            published = max(end, self._committed - redis.STREAM_LENGTH)
             self._measure(published)
+            if published < self._committed:
+                batch = self._next_fresh(published) or await self._read(published)
+                end = await redis.publish(self._client, batch, after=end)
+                self._interrupted = False
+            else:
+                await self._wait_for_more(end)
+
+    async def _wait_for_more(self, end: int) -> None:
+        self._more.clear()
+        while not self._more.is_set():
+            try:
+                await asyncio.wait_for(self._more.wait(), _LOOK_S)
+            except TimeoutError:
+                if (at := await redis.last_published(self._client)) != end:
+                    raise redis.StreamMovedError(f"the stream ends at record {at}, not at {end}") from None
 
     def _measure(self, published: int) -> None:
         self._published = published

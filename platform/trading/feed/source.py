@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import asyncpg
+from redis.asyncio import Redis
 
 from trading.core.orders import OPEN_STATUSES
 from trading.feed.bars import Bars, day_start_ns
@@ -23,7 +24,7 @@ from trading.wire.journal import JournalRecord, decode_record
 from trading.wire.market_data import MINUTE_NS, Bar
 
 _LOAD_DEADLINE_S: Final = 10.0
-_WAIT_MS: Final = 500
+WAIT_S: Final = 0.25  # so long Redis says nothing when there is nothing new
 _RETRY_S: Final = 0.1
 _END: Final = 2**62
 _SILENT_READS: Final = 3  # so many waits without news, and the journal is asked
@@ -44,7 +45,8 @@ ORDER BY trade_id
 
 
 class JournalSource:
-    def __init__(self, dsn: str, redis_url: str, node: str, window: Window | None = None) -> None:
+    def __init__(self, dsn: str, client: Redis, node: str, window: Window | None = None) -> None:
+        """``client`` waits longer than WAIT_S for an answer: a frozen server never closes its connections."""
         self._dsn = dsn
         self._node = node
         self._window = window or Window()
@@ -53,8 +55,7 @@ class JournalSource:
         self.in_step_at_ns = 0  # by the clock: when Redis was last seen to hold nothing more
         self._away = False
         self._silent_reads = 0
-        # Longer than the server-side wait, short enough to notice a frozen server.
-        self._client = redis.connect(redis_url, deadline_s=_WAIT_MS / 1000 * 2)
+        self._client = client
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -100,14 +101,17 @@ class JournalSource:
     async def _from_redis(self, sequence: int) -> list[tuple[int, bytes]] | None:
         """What the stream holds next; None when it cannot be read, or is silent so long that it may be cut off."""
         try:
-            entries = await redis.read_after(self._client, sequence, wait_ms=_WAIT_MS)
+            entries = await redis.read_after(self._client, sequence, wait_ms=round(WAIT_S * 1000))
         except (redis.StreamError, OSError) as error:
             if not self._away:
                 log("reading_without_redis", level=logging.WARNING, reason=str(error))
             self._away = True
             await asyncio.sleep(_RETRY_S)
             return None
-        self._away, self.heard_at_s = False, time.monotonic()
+        self.heard_at_s = time.monotonic()
+        if self._away:  # another server, perhaps, that lacks the newest: the journal tells
+            self._away = False
+            return None
         if not entries:
             self.in_step_at_ns = time.time_ns()
         self._silent_reads = 0 if entries else self._silent_reads + 1

@@ -217,7 +217,7 @@ class Limiter:
         for bucket, waiting in batch.items():
             arguments += (bucket.rate.per_s, bucket.rate.burst, len(waiting) + bucket.wanted_ahead)
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._patience_s if batch else None):  # nobody waits for a mere look
                 keys = [bucket.key for bucket in batch]
                 answers = cast(list[int], await self._script(keys=keys, args=arguments))
         except (StreamError, OSError, TimeoutError) as error:

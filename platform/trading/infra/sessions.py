@@ -84,7 +84,9 @@ class Sessions:
     """Begins, recognises, lists and ends sessions. Every method raises SessionsAwayError when Redis does not answer.
 
     A session counts only with the generation its person had when it began. That is in PostgreSQL, looked up at most a
-    second before, so a session that Redis lost the end of (replication is asynchronous) does not come back to life.
+    second before: sessions that were ended with a new generation do not come back to life with a primary that had not
+    heard of it. Whoever cannot be told is refused: there is no copy in PostgreSQL, which every request would have to
+    write (the idle end), for the two seconds in which nobody leads.
     """
 
     def __init__(self, client: Redis, pool: Pool, *, idle_s: float, absolute_s: float) -> None:

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     port: int = Field(ge=1, le=65535)
     postgres_dsn: SecretStr
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_addresses: dict[str, str] = Field(default_factory=dict)  # a server's own HOST:PORT: where it is reached
     engine_urls: str = ""
     key_pepper: SecretStr = SecretStr("")
     lease_ttl_ms: int = Field(default=500, ge=50)

@@ -12,7 +12,7 @@ from trading.api.admin.audited import router
 from trading.api.answer import answer
 from trading.api.context import Context, ContextOf
 from trading.infra.database import DatabaseError
-from trading.infra.redis import StreamError
+from trading.infra.redis import StreamError, replication
 
 routes = router()
 
@@ -87,5 +87,4 @@ async def _nodes(shared: Context) -> list[dict[str, Any]]:
 
 
 async def _redis(shared: Context) -> dict[str, Any]:
-    info = await shared.redis.info("replication")
-    return {"role": info["role"], "replicas": info["connected_slaves"]}
+    return (await replication(shared.redis))._asdict()
