@@ -52,8 +52,10 @@ async def test_it_ends_with_the_tables_book_whatever_became_of_the_frames(
         began = follower.state.books[SYMBOL].sequence
         first_trade = await trade_ids(platform, after=0)
         await trade_at_random(client, draw)
-        while not all(any(proxy.done[deed] for proxy in proxies) for deed in DEEDS):
-            await trade_at_random(client, draw)
+        async with asyncio.timeout(60):
+            # A deed may hit a connection that the client has just left: so until it has felt them, too.
+            while not all(any(proxy.done[deed] for proxy in proxies) for deed in DEEDS) or not seen.has_broken():
+                await trade_at_random(client, draw)
         for proxy in proxies:
             proxy.healthy = True
         state = await client.active_state()
@@ -67,8 +69,6 @@ async def test_it_ends_with_the_tables_book_whatever_became_of_the_frames(
     assert book.asks == {price: size for side, price, size in rows if side == "sell"}
     assert seen.numbers == list(range(began + 1, state["symbols"][SYMBOL] + 1)), "no gap and no repetition"
     assert seen.trades == set(await trade_ids(platform, after=max(first_trade, default=0)))
-    assert seen.breaks["gap"]
-    assert seen.breaks["disconnect"]
 
 
 class Seen:
@@ -90,6 +90,9 @@ class Seen:
 
     def broke(self, kind: str, _feed: str, _error: Exception) -> None:
         self.breaks[kind] += 1
+
+    def has_broken(self) -> bool:
+        return bool(self.breaks["gap"] and self.breaks["disconnect"])
 
     async def until(self, condition: Any) -> None:
         async with asyncio.timeout(30):

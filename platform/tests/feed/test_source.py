@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import msgspec
 import pytest
@@ -24,11 +23,11 @@ async def test_a_record_of_an_older_epoch_is_dropped_for_the_one_in_the_journal(
 ) -> None:
     await client.place(limit_order("buy", 1, "3.00"))
     newest = await last_record(platform)
-    url = f"redis://{platform.wiring.address('redis:primary')}/0"
-    async with source(platform, url) as feed:
+    forged = msgspec.structs.replace(newest, sequence=newest.sequence + 1, epoch=newest.epoch - 1)
+    async with redis.connect(platform.redis_url) as writer, redis.connect(platform.redis_url, deadline_s=2) as reader:
+        feed = JournalSource(platform.postgres_dsn(), reader, "feed:test")
         await feed.load()
-        forged = msgspec.structs.replace(newest, sequence=newest.sequence + 1, epoch=newest.epoch - 1)
-        await publish(url, forged)
+        await redis.publish(writer, [(forged.sequence, encoded(forged))], after=newest.sequence)
         await client.place(limit_order("buy", 2, "3.00"))
         async with aclosing(feed.records_after(newest.sequence)) as records:
             heard = await anext(records)
@@ -36,19 +35,8 @@ async def test_a_record_of_an_older_epoch_is_dropped_for_the_one_in_the_journal(
     assert heard == await last_record(platform)
 
 
-@asynccontextmanager
-async def source(platform: EmbeddedStack, url: str) -> AsyncIterator[JournalSource]:
-    feed = JournalSource(platform.postgres_dsn(), url, "feed:test")
-    try:
-        yield feed
-    finally:
-        await feed.close()
-
-
-async def publish(url: str, record: JournalRecord) -> None:
-    encoded = encode_record(record, encode_command(record.command), encode_events(record.events))
-    async with redis.connect(url) as writer:
-        await redis.publish(writer, [(record.sequence, encoded)])
+def encoded(record: JournalRecord) -> bytes:
+    return encode_record(record, encode_command(record.command), encode_events(record.events))
 
 
 async def last_record(platform: EmbeddedStack) -> JournalRecord:

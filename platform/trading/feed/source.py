@@ -57,9 +57,6 @@ class JournalSource:
         self._silent_reads = 0
         self._client = client
 
-    async def close(self) -> None:
-        await self._client.aclose()
-
     async def load(self) -> MarketView:
         """The market as of one journal record. Raises DatabaseError."""
         connection = await connect(self._dsn, self._node)
