@@ -1,6 +1,6 @@
 # make demo: the main job.  make test, make check, make bench: see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help setup servers core demo browser test check bench drill-engine drill-redis fuzz clean
+.PHONY: help setup servers core demo browser test check bench drill-engine drill-data drill-redis fuzz clean
 
 # A private uv when none is on PATH.
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -46,6 +46,9 @@ bench: setup ## run every benchmark and print one table
 
 drill-engine: setup ## kill, freeze and revive engines under load, again and again; count what was lost
 	@PYTHONPATH=platform $(RUN)/python -m drills.engine
+
+drill-data: setup ## kill, freeze and rejoin database servers under writers, again and again; count what was lost
+	@PYTHONPATH=platform $(RUN)/python -m drills.database
 
 drill-redis: setup ## kill and freeze Redis' primary under orders, log-ins and subscribers; how long they miss it
 	@PYTHONPATH=platform $(RUN)/python -m drills.redis

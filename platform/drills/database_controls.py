@@ -1,0 +1,160 @@
+"""Negative controls of the database drills: four ways to lose what was acknowledged, each of which must be counted."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+
+from drills.writers import Writers, lost, prepare
+from stack.postgres.alone import PostgresCluster, whole
+from stack.postgres.failover import TIMELINE, Failover
+from stack.postgres.nodes import PAIR, RECEIVER, other
+from stack.postgres.record import RecordFile, Stage, Step
+from stack.postgres.report import Report
+from stack.postgres.supervisor import Supervisor
+from stack.tasks import end
+
+_CUT_OFF_S: Final = 0.4
+_LIMIT_S: Final = 30.0
+_CANCEL_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Loss:
+    outage_s: float
+    acknowledged: int
+    lost: int
+
+
+class ReadingWriters(Writers):
+    """Has the server cancel what takes long, and retries with a statement that finds the row and writes nothing."""
+
+    async def write(self, connection: asyncpg.Connection[Any], key: str) -> None:
+        insert = "INSERT INTO drill SELECT $1, epoch FROM cluster_epoch ON CONFLICT DO NOTHING"
+        try:
+            await connection.execute(insert, key, timeout=_CANCEL_S)
+        except TimeoutError:
+            await connection.execute(insert, key, timeout=_CANCEL_S)
+
+
+class Lagging(Failover):
+    """Promotes the standby as it is, whatever the receiver has beyond it."""
+
+    async def _complete(self) -> None:
+        pass
+
+
+class Unfenced(Failover):
+    """Promotes while the old primary still serves, with the receiver beside it."""
+
+    async def _fence(self) -> None:
+        self._all.change(step=Step.FENCED)
+
+    async def _promote(self) -> None:
+        node, record = self._candidate, self._all.record
+        self._all.cluster.write_identity(node, self._all.cluster.leader(()))
+        self._all.reload(node)
+        session = self._all.session(node)
+        await session.fetch("SELECT pg_promote(true)", limit_s=10)
+        await asyncio.sleep(_CUT_OFF_S)
+        self._all.change(
+            step=Step.PROMOTED,
+            candidate=None,
+            primary=node,
+            epoch=record.epoch + 1,
+            timeline=await session.value(TIMELINE),
+            sync=(RECEIVER,),
+            stale={record.primary: Stage.DIVERGED},
+        )
+
+
+@dataclass(frozen=True)
+class Control:
+    """A cluster under a supervisor of this process, whose way to fail over can be exchanged."""
+
+    cluster: PostgresCluster
+    supervisor: Supervisor
+
+    async def asynchronous_commit(self) -> Loss:
+        writers = Writers(self.dsn, settings={"synchronous_commit": "local"})
+        return await self._cut_off_and_lost(writers, other(self.cluster.primary), RECEIVER)
+
+    async def retry_that_only_reads(self) -> Loss:
+        return await self._cut_off_and_lost(ReadingWriters(self.dsn), other(self.cluster.primary), RECEIVER)
+
+    async def promotion_of_a_lagging_standby(self) -> Loss:
+        self.supervisor.failover = Lagging(self.supervisor.ensemble)
+        return await self._cut_off_and_lost(Writers(self.dsn), other(self.cluster.primary))
+
+    async def no_fencing(self) -> Loss:
+        self.supervisor.failover = Unfenced(self.supervisor.ensemble)
+        async with Writers(self.dsn) as writers:
+            await writers.flowing()
+            began_s = time.monotonic()
+            await self.supervisor.fail_over()
+            return await self._count(writers, began_s)
+
+    @property
+    def dsn(self) -> str:
+        return self.cluster.cluster.dsn(",".join(self.cluster.cluster.address(node) for node in PAIR))
+
+    async def run(self, control: Callable[[Control], Awaitable[Loss]]) -> Loss:
+        """One of the above; everything is as before when it returns."""
+        loss = await control(self)
+        self.supervisor.failover = Failover(self.supervisor.ensemble)
+        async with asyncio.timeout(_LIMIT_S):
+            while not whole(self.supervisor.status()):
+                await asyncio.sleep(0.01)
+        return loss
+
+    async def _cut_off_and_lost(self, writers: Writers, *nodes: str) -> Loss:
+        """These copies are down while something is acknowledged; then the primary dies, and they come back."""
+        primary, host = self.cluster.primary, self.cluster.host
+        async with writers:
+            await writers.flowing()
+            host.refuse(*nodes)
+            await asyncio.gather(*(host.kill(node) for node in nodes))
+            await writers.flowing()
+            await asyncio.sleep(_CUT_OFF_S)
+            began_s = time.monotonic()
+            await host.kill(primary)
+            host.allow()
+            async with asyncio.timeout(_LIMIT_S):
+                while self.cluster.primary == primary or self.cluster.record.step is not Step.STEADY:
+                    await asyncio.sleep(0.01)
+            return await self._count(writers, began_s)
+
+    async def _count(self, writers: Writers, began_s: float) -> Loss:
+        await writers.flowing()
+        outage_s = writers.longest_gap_s(began_s)
+        await writers.stop()
+        return Loss(outage_s, len(writers.acknowledged), await lost(self.cluster.dsn(), writers.acknowledged))
+
+
+@asynccontextmanager
+async def controls() -> AsyncIterator[Control]:
+    """A fresh cluster for them."""
+    async with PostgresCluster(supervised=False) as cluster:
+        file = RecordFile.open(cluster.cluster.record)
+        supervisor = Supervisor(cluster.cluster, cluster.host, file, Report(cluster.host, io.StringIO()))
+        running = asyncio.ensure_future(supervisor.run())
+        try:
+            await prepare(cluster.dsn())
+            yield Control(cluster, supervisor)
+        finally:
+            await end(running)
+
+
+CONTROLS: Final[Mapping[str, Callable[[Control], Awaitable[Loss]]]] = {
+    "control: asynchronous commit": Control.asynchronous_commit,
+    "control: a retry that only reads": Control.retry_that_only_reads,
+    "control: a lagging standby promoted": Control.promotion_of_a_lagging_standby,
+    "control: no fencing": Control.no_fencing,
+}

@@ -1,0 +1,168 @@
+"""The supervisor's durable record: who is primary, which copies hold what was acknowledged, and how far a change is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from stack.errors import StackError
+from stack.postgres.nodes import NODES, PAIR, RECEIVER
+
+VERSION: Final = 1
+
+
+class RecordError(StackError):
+    """The record is damaged, or tells of another cluster; the message names the file and what is wrong."""
+
+
+class Step(StrEnum):
+    """How far a change of the primary or of the synchronous set has come; each is written before the next begins."""
+
+    STEADY = "steady"
+    SHRINKING = "shrinking"  # recorded without the lost member; the primary still waits for the old set
+    GROWING = "growing"  # the primary waits for the larger set; not recorded yet
+    DRAINING = "draining"  # a planned change: the old primary is ending in order
+    FENCING = "fencing"  # the old primary is being killed: it is not coming back as the primary
+    FENCED = "fenced"
+    FED = "fed"  # the candidate has all that any copy has
+    PROMOTING = "promoting"
+    PROMOTED = "promoted"  # the candidate is the primary; its first transaction is under way
+    ADOPTING = "adopting"  # everything ended; a restored folder is taking the primary's place
+    ADOPTED = "adopted"
+
+
+class Stage(StrEnum):
+    """How far a server that cannot simply follow the primary has come on its way back."""
+
+    DIVERGED = "diverged"  # may hold what the primary never had
+    REWINDING = "rewinding"  # broken off here, its folder is worthless
+    COPYING = "copying"
+    REJOINING = "rejoining"  # sound; not seen streaming yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """``sync``: the copies that between them hold every acknowledged commit. ``stale``: servers on their way back.
+
+    ``candidate`` is set while a change of the primary is under way, ``folder`` while one is adopted.
+    ``timeline`` is the primary's.
+    """
+
+    system_identifier: int
+    epoch: int
+    timeline: int
+    primary: str
+    sync: tuple[str, ...]
+    step: Step = Step.STEADY
+    candidate: str | None = None
+    folder: str | None = None
+    stale: Mapping[str, Stage] = field(default_factory=dict)
+
+    def dump(self) -> str:
+        # The identifier as text: JSON readers in other languages lose the last digits of 64 bits.
+        fields = asdict(self) | {"system_identifier": str(self.system_identifier), "stale": dict(self.stale)}
+        return json.dumps({"version": VERSION, **fields}, indent=1) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> Record:
+        """Raises RecordError when there is none, or not all of it is as it must be."""
+        try:
+            data = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise RecordError(f"{path}: there is no record of this cluster") from None
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{path}: the record is damaged: {error}") from error
+        try:
+            return _checked(data)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RecordError(f"{path}: the record is damaged: {type(error).__name__}: {error}") from error
+
+
+class RecordFile:
+    """The record as it is on the disk; nothing is done that is not written there first."""
+
+    def __init__(self, path: Path, record: Record, on_step: Callable[[str], None] = lambda step: None) -> None:
+        self.path = path
+        self.record = record
+        self._on_step = on_step
+
+    @classmethod
+    def create(cls, path: Path, record: Record) -> RecordFile:
+        """Raises RecordError when there is one: nothing is overwritten."""
+        if path.exists():
+            raise RecordError(f"{path}: there is a record already")
+        file = cls(path, record)
+        _write(path, record.dump())
+        return file
+
+    @classmethod
+    def open(cls, path: Path, on_step: Callable[[str], None] = lambda step: None) -> RecordFile:
+        """``on_step`` is called after each durable step. Raises RecordError."""
+        return cls(path, Record.load(path), on_step)
+
+    def write(self, record: Record) -> None:
+        """Durable when it returns."""
+        if record == self.record:
+            return
+        _write(self.path, record.dump())
+        before, self.record = self.record, record
+        if record.step != before.step:
+            self._on_step(record.step)
+        for node, stage in record.stale.items():
+            if before.stale.get(node) != stage:
+                self._on_step(stage)
+
+
+def _write(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _checked(data: dict[str, Any]) -> Record:
+    if data["version"] != VERSION:
+        raise ValueError(f"version {data['version']!r}, expected {VERSION}")
+    if unknown := data.keys() - {"version", *Record.__dataclass_fields__}:
+        raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+    record = Record(
+        system_identifier=int(data["system_identifier"]),
+        epoch=_positive(data, "epoch"),
+        timeline=_positive(data, "timeline"),
+        primary=_one_of(data, "primary", PAIR),
+        sync=tuple(data["sync"]),
+        step=Step(data["step"]),
+        candidate=data["candidate"] and _one_of(data, "candidate", PAIR),
+        folder=data["folder"],
+        stale={node: Stage(stage) for node, stage in data["stale"].items()},
+    )
+    if not record.sync or not set(record.sync) <= {*PAIR, RECEIVER} - {record.primary}:
+        raise ValueError(f"sync {data['sync']!r} is no set of the primary's partners")
+    if not record.stale.keys() <= set(NODES):
+        raise ValueError(f"stale {data['stale']!r} names unknown nodes")
+    return record
+
+
+def _positive(data: Mapping[str, Any], name: str) -> int:
+    value = data[name]
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} {value!r} is no positive number")
+    return value
+
+
+def _one_of(data: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
+    if data[name] not in known:
+        raise ValueError(f"{name} {data[name]!r} is none of {', '.join(known)}")
+    return str(data[name])
