@@ -20,7 +20,8 @@ from tests.engine.conftest import database, shared_postgres
 from trading.api import errors, market_data
 from trading.api.market_data_reads import MarketData
 from trading.feed.recorder import Recorder
-from trading.infra.database import connect
+from trading.infra.aged_reads import AgedReads
+from trading.infra.database import Pool, connect
 from trading.infra.journal import Batch, JournalWriter
 from trading.wire.journal import JournalRecord
 
@@ -66,7 +67,8 @@ async def serving(dsn: str) -> AsyncIterator[str]:
     app = FastAPI()
     app.include_router(market_data.router)
     errors.install(app)
-    app.state.market_data = MarketData(dsn, "test")
+    database = Pool(dsn, "test")
+    app.state.market_data = MarketData(AgedReads(database, None, most_lag_s=1))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         task = asyncio.create_task(server.serve(sockets=[listening]))
@@ -77,7 +79,7 @@ async def serving(dsn: str) -> AsyncIterator[str]:
         finally:
             server.should_exit = True
             await task
-            await app.state.market_data.close()
+            await database.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

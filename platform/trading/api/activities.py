@@ -129,14 +129,16 @@ class ActivitiesRequest(PageRequest):
 async def list_activities(
     query: Annotated[ActivitiesRequest, Query()], account_id: Caller, shared: ContextOf
 ) -> Response:
-    return answer(await page_of(account_id, query, _kinds(query), shared.database))
+    kinds = _kinds(query)
+    return answer(await shared.history.run(lambda database: page_of(account_id, query, kinds, database)))
 
 
 @router.get("/account/activities/{activity_type}")
 async def list_activities_of_type(
     activity_type: str, query: Annotated[PageRequest, Query()], account_id: Caller, shared: ContextOf
 ) -> Response:
-    return answer(await page_of(account_id, query, _known([activity_type]), shared.database))
+    kinds = _known([activity_type])
+    return answer(await shared.history.run(lambda database: page_of(account_id, query, kinds, database)))
 
 
 def _kinds(query: ActivitiesRequest) -> list[str]:

@@ -29,7 +29,7 @@ from trading.api.context import Context, admit
 from trading.api.engine_client import EngineClient
 from trading.api.front import stand_in_front
 from trading.api.limits import LimitBody
-from trading.api.market_data_reads import MarketData
+from trading.api.market_data_reads import CONNECTIONS, MarketData
 from trading.api.metrics import ApiMetrics
 from trading.api.openapi import describe_access
 from trading.api.order_entry import PlaceDirectly
@@ -37,6 +37,7 @@ from trading.api.read_entry import ReadDirectly
 from trading.api.reads import Reads
 from trading.api.yesterday import Yesterday
 from trading.infra import redis
+from trading.infra.aged_reads import AgedReads
 from trading.infra.database import Pool
 from trading.infra.keys import KeyRing
 from trading.infra.passwords import Passwords
@@ -59,23 +60,25 @@ def create_app(settings: Settings, *, table: Table = TABLE) -> FastAPI:
         metrics.password_checks.set_function(lambda: passwords.under_way)
         database = Pool(dsn, settings.node)
         gate = Pool(dsn, settings.node, size=2)  # who is asking never waits behind what is asked
+        series = Pool(dsn, f"{settings.node} market data", size=CONNECTIONS)  # nor do orders for history
+        read_dsn, most_lag_s = settings.postgres_read_dsn, settings.replica_lag_ms / 1000
+        replica = Pool(read_dsn.get_secret_value(), settings.node) if read_dsn else None
         async with EngineClient(settings.engines, capacity=settings.queue_capacity) as engine:
             keys = KeyRing(gate, settings.key_pepper.get_secret_value())
             sessions = Sessions(client, gate, idle_s=settings.session_idle_s, absolute_s=settings.session_absolute_s)
             app.state.context = Context(
                 *(settings, engine, database, client, keys, metrics, table, limiter, sessions, passwords),
-                *(Yesterday(database), Reads(database)),
+                *(Yesterday(database), Reads(database), AgedReads(database, replica, most_lag_s=most_lag_s)),
             )
-            app.state.market_data = MarketData(settings.postgres_dsn.get_secret_value(), settings.node)
+            app.state.market_data = MarketData(AgedReads(series, replica, most_lag_s=most_lag_s))
             app.state.health = health.Health(app.state.context)
             yield
-            await app.state.market_data.close()
             await app.state.health.close()
         await limiter.close()
         await client.aclose()
         passwords.close()
-        await gate.close()
-        await database.close()
+        for pool in filter(None, (gate, series, replica, database)):
+            await pool.close()
 
     app = FastAPI(title="Elson trading API", version="2", lifespan=lifespan, dependencies=[Depends(admit)])
     account_topics = accounts, activities, configurations, history, positions

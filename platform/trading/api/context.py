@@ -17,6 +17,7 @@ from trading.api.metrics import ApiMetrics
 from trading.api.reads import Reads
 from trading.api.yesterday import Yesterday
 from trading.core.orders import AccountId
+from trading.infra.aged_reads import AgedReads
 from trading.infra.database import Pool
 from trading.infra.identity import Identity
 from trading.infra.keys import KeyRing
@@ -43,6 +44,7 @@ class Context:
     passwords: Passwords
     yesterday: Yesterday
     reads: Reads
+    history: AgedReads
 
     @property
     def deadline_s(self) -> float:

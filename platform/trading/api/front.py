@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from trading.api.admission import REFUSAL, REFUSAL_HEADERS, Admission, Admit
 from trading.api.metrics import ApiMetrics
 from trading.api.rate_limits import LIMIT_HEADERS, LimitRates, class_of
+from trading.infra.aged_reads import read_from
 from trading.infra.rate_limits import LimitClass, Limiter
 from trading.infra.settings import Settings
 from trading.infra.telemetry import log
@@ -94,6 +95,8 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own = [*self._headers, (_REQUEST_ID, request_id)]
+                if source := read_from.get():
+                    own.append((b"x-read-from", source.encode()))
                 if scope["app"].state.draining:
                     own.append((b"connection", b"close"))  # its next request shall go to another process
                 message["headers"] = [*message.get("headers", ()), *own]

@@ -53,6 +53,8 @@ class Health:
         # Of its own: when reads have taken every connection of the others, that is no failure of the database.
         self._database = Pool(shared.settings.postgres_dsn.get_secret_value(), f"{shared.settings.node} health", size=1)
         self._probes: dict[str, _Probe] = {"engine": self._engine, "postgres": self._postgres, "redis": self._redis}
+        if shared.settings.postgres_read_dsn is not None:
+            self._probes["postgres_replica"] = self._replica
         self._running: dict[str, asyncio.Task[Found]] = {}
         self._since: dict[str, tuple[tuple[State, str | None], str]] = {}
 
@@ -129,6 +131,14 @@ class Health:
         ]
         synchronous = any(row["sync"] in ("sync", "quorum") and row["state"] == "streaming" for row in standbys)
         return {"state": State.OK if synchronous else State.DEGRADED, "role": "primary", "standbys": standbys}
+
+    async def _replica(self) -> Found:
+        """History is read from the primary meanwhile: its loss degrades, and no more."""
+        lag_s = await self._shared.history.lag_s()
+        if lag_s is None:
+            raise _ProbeError("not answering, or receiving nothing from the primary")
+        keeps_up = lag_s * 1e3 <= self._shared.settings.replica_lag_ms
+        return {"state": State.OK if keeps_up else State.DEGRADED, "role": "replica", "lag_ms": round(lag_s * 1e3, 3)}
 
     async def _redis(self) -> Found:
         found = await replication(self._shared.redis)

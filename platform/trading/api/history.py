@@ -20,6 +20,7 @@ from trading.api.equity import Book, equities, read_book
 from trading.api.errors import WRONG_PARAMETER, ApiError
 from trading.core.events import CASH
 from trading.core.orders import MICROS_PER_DOLLAR, NS_PER_S
+from trading.infra.database import Pool
 from trading.wire.market_data import DAY_NS
 
 router = APIRouter(prefix="/v2")
@@ -92,8 +93,12 @@ async def get_portfolio_history(
     midnight_ns = steps.first_ns // DAY_NS * DAY_NS
     end_ns = _STILL_RUNNING_NS if steps.end_ns == now_ns else steps.end_ns
     moments = sorted({midnight_ns, *steps.starts, end_ns})
-    book = await read_book(account_id, moments, shared.database)
-    values = await equities(book, moments, now_ns, shared.database)
+
+    async def read(database: Pool) -> tuple[Book, list[int]]:
+        book = await read_book(account_id, moments, database)
+        return book, await equities(book, moments, now_ns, database)
+
+    book, values = await shared.history.run(read)
     shown = len(steps.starts)
     base, base_at = _base(values[0], values[-shown:], moments[0], steps)
     by_day = query.pnl_reset == "per_day" and steps.timeframe != "1D"

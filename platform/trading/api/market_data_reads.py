@@ -16,10 +16,10 @@ import msgspec
 
 from trading.api.market_data_requests import MAX_NS, Cursor, Timeframe, Unit
 from trading.core.orders import NS_PER_S
-from trading.infra.database import Pool
+from trading.infra.aged_reads import AgedReads
 from trading.wire.market_data import DAY_NS, MINUTE_NS, Bar, Quote, bar_fields, quote_fields, trade_fields
 
-_CONNECTIONS: Final = 4
+CONNECTIONS: Final = 4
 _ROWS_AT_ONCE: Final = 200  # encoded before other requests have their turn
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -116,13 +116,10 @@ _BUCKETS: Final = {
 
 
 class MarketData:
-    """Reads on connections of its own, so that no flood of them keeps other requests waiting. Raises DatabaseError."""
+    """Raises DatabaseError."""
 
-    def __init__(self, dsn: str, node: str) -> None:
-        self._database = Pool(dsn, f"{node} market data", size=_CONNECTIONS)
-
-    async def close(self) -> None:
-        await self._database.close()
+    def __init__(self, history: AgedReads) -> None:
+        self._history = history
 
     async def trades(self, symbol: str, window: Window, after: Cursor | None, count: int) -> list[Item]:
         """The first ``count`` in the window beyond ``after``."""
@@ -181,7 +178,7 @@ class MarketData:
         return await self._fetch(query, symbols, *bounds)
 
     async def _fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        return await self._database.fetch(query, *arguments)
+        return await self._history.run(lambda database: database.fetch(query, *arguments))
 
 
 async def _items(

@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
     postgres_dsn: SecretStr
+    postgres_read_dsn: SecretStr | None = None  # of the read replica
+    replica_lag_ms: int = Field(default=5_000, ge=1)  # beyond it the primary is read
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     redis_addresses: dict[str, str] = Field(default_factory=dict)  # a server's own HOST:PORT: where it is reached
     engine_urls: str = ""
