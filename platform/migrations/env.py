@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from trading.infra import privileges
 from trading.infra.database import connect
 from trading.infra.tables import metadata
 
@@ -17,6 +18,9 @@ def _upgrade(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
+    roles = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
+    for statement in privileges.statements(roles):  # after each change, so that no table is forgotten
+        connection.execute(text(statement))
 
 
 async def _run() -> None:

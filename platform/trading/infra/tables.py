@@ -36,6 +36,15 @@ metadata = MetaData(
 
 _OFFICERS_HAVE_NO_ACCOUNT = "(account_id IS NULL) = (role IN ('risk_officer', 'operator'))"
 
+# Of the servers, not of the engines: each promotion of a server raises it.
+cluster_epoch = Table(
+    "cluster_epoch",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("changed_at", TIMESTAMP(timezone=True), nullable=False, server_default=func.now()),
+)
+
 # Two single-row tables: batches lock the epoch, renewals write the lease, so neither waits for the other.
 leader_epoch = Table(
     "leader_epoch",
