@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import psutil
 
 from chaos.fault import Evidence, refuse_value
-from chaos.nodes import GONE, aimed_nodes, check_node, processes_of, state_of
+from chaos.nodes import GONE, aimed_nodes, check_node, is_dead, processes_of, state_of
 from stack.embedded import EmbeddedStack
 from stack.supervisor import NodeState
 from stack.topology import Topology
@@ -68,7 +68,8 @@ async def _states_once_stopped(stack: EmbeddedStack, name: str) -> dict[str, str
 
 
 def _states(stack: EmbeddedStack, name: str) -> dict[str, str]:
-    return {str(process.pid): state_of(process) for process in processes_of(stack, name)}
+    # Without the remains of children that ended just before: what is dead cannot be stopped.
+    return {str(process.pid): state_of(process) for process in processes_of(stack, name) if not is_dead(process)}
 
 
 def _states_of(pids: Iterable[str]) -> dict[str, str]:
