@@ -172,9 +172,9 @@ async def restore(
     timeline: int | None = None,
 ) -> Restored:
     """Needs no running cluster: an archive, and the receiver's folders as far as there are any. Raises BackupError."""
+    target = parse_target(to, archive.catalogue.points(), exclusive=exclusive)
     check_free(into, programs)
     source = LogSource(archive, folders)
-    target = parse_target(to, archive.catalogue.points(), exclusive=exclusive)
     plan = make_plan(target, archive.catalogue.backups(), source, timeline)
     return await Restore(archive, source, programs).run(plan, into)
 

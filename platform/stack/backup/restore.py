@@ -226,10 +226,8 @@ def _to_the_end(plan: Plan, log: Log, end: int) -> bool:
                 return not exclusive
             if plan.missing:
                 raise MissingError(f"{plan.missing} is missing, and {plan.target} lies behind what precedes it")
-            last = commits[-1].at.isoformat()
-            raise TargetError(
-                f"{plan.target} lies outside the archive: its last transaction is of {last}; try `latest`"
-            )
+            ends = f"its last transaction is of {commits[-1].at.isoformat()}"
+            raise TargetError(f"{plan.target} lies outside the archive: {ends}; `latest` restores that")
 
 
 def _not_reached(plan: Plan, log: Path) -> str | None:
