@@ -123,7 +123,7 @@ def test_a_direct_link_is_refused_before_anything_starts(kind: str) -> None:
 
 def test_the_link_of_whoever_is_active_is_checked_as_every_engine() -> None:
     topology = platform_topology(instruments=(), accounts=(), proxied=["engine:1->postgres"])
-    with pytest.raises(FaultError, match="engine:2->postgres:primary is a direct link"):
+    with pytest.raises(FaultError, match="engine:2->postgres:1, engine:2->postgres:2 is a direct link"):
         make_fault("cut", "engine:active->postgres", None).check(topology)
 
 

@@ -16,28 +16,43 @@ from typing import Any, Final
 import aiohttp
 
 from stack.accounts import with_staff
-from stack.control import ControlServer
+from stack.control import ControlServer, call_async
 from stack.errors import StackError, StartError, UnresolvedError
 from stack.options import StackOptions
 from stack.ports import PortReserve
+from stack.postgres.host import operations
+from stack.postgres.nodes import PAIR
+from stack.postgres.servers import Cluster
+from stack.postgres_watch import PostgresWatch
 from stack.process import ChildProcess, Identity, Launch
 from stack.programs import python_env
 from stack.redis import RedisPair, redis_url
 from stack.redis_watch import RedisWatch
 from stack.registry import ProcessEntry, RegistryEntry, ports_folder, remove_entry, sweep, write_entry
 from stack.roles import RoleWatch
-from stack.startup import Startup
+from stack.startup import CONTROL_SOCKET, SUPERVISOR_SOCKET, Startup
 from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
 from stack.tasks import end
-from stack.topology import REDIS_PRIMARY, REDIS_REPLICA, Link, Node, Role, Topology, UnknownSelectorError
+from stack.topology import (
+    MOVING_ROLES,
+    POSTGRES_PRIMARY,
+    REDIS_PRIMARY,
+    REDIS_REPLICA,
+    Link,
+    Node,
+    Role,
+    Topology,
+    UnknownSelectorError,
+)
 from stack.wiring import HOST, Wiring, wire
 
 _STOP_ORDER: Final = (
     (Role.LOAD, Role.MARKET),
     (Role.API, Role.FEED),
     (Role.ENGINE,),
-    (Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.POSTGRES),
+    (Role.SUPERVISOR,),  # or it would take the end of its servers for their failure
+    (Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.POSTGRES, Role.WAL),
 )
 _STOP_LIMIT_S: Final = 3.0
 _RESTART_LIMIT_S: Final = 20.0
@@ -59,7 +74,7 @@ class EmbeddedStack:
         self.options = options
         self.stack_id = secrets.token_hex(4)
         self.folder = Path(f"/tmp/elson-{self.stack_id}")  # short: the path of a Unix socket ends at 107 bytes
-        self.control = ControlServer(self.folder / "control.sock")
+        self.control = ControlServer(self.folder / CONTROL_SOCKET)
         self.down_requested = asyncio.Event()
         self._on_event = on_event
         self._supervisor = Supervisor(self._event, self._register)
@@ -70,6 +85,7 @@ class EmbeddedStack:
         self._session: aiohttp.ClientSession | None = None
         self._roles: RoleWatch | None = None
         self._role_task: asyncio.Task[None] | None = None
+        self._postgres: PostgresWatch | None = None
         self._redis: RedisPair | None = None
         self._redis_watch: RedisWatch | None = None
         self._redis_task: asyncio.Task[None] | None = None
@@ -158,11 +174,25 @@ class EmbeddedStack:
     def toxiproxy_url(self) -> str:
         return f"http://{self.wiring.address('toxiproxy:1')}"
 
-    def postgres_dsn(self, name: str = "postgres:primary") -> str:
-        """Straight to that server, past any proxy."""
-        if self._startup is None:
+    @property
+    def postgres(self) -> Cluster:
+        """Addresses, database roles and folders of the PostgreSQL cluster."""
+        if self._postgres is None:
             raise StackError("the stack is not started")
-        return self._startup.pair.dsn(self.wiring.address(name))
+        return self._postgres.cluster
+
+    def postgres_dsn(self, name: str = POSTGRES_PRIMARY) -> str:
+        """As superuser, straight to the server that it is now, past any proxy."""
+        return self.postgres.dsn(self.wiring.address(self._find(name)))
+
+    async def ask_supervisor(self, operation: str, *, within_s: float = 60, **fields: Any) -> dict[str, Any]:
+        """``status``, ``failover``, ``switchover``, ``rejoin`` (node) or ``adopt`` (folder) of the PostgreSQL cluster.
+
+        Returns its status afterwards. Raises ControlError when it refuses or does not answer.
+        """
+        answer = await call_async(self.folder / SUPERVISOR_SOCKET, operation, within_s=within_s, **fields)
+        status: dict[str, Any] = answer["status"]
+        return status
 
     @property
     def redis_url(self) -> str:
@@ -194,8 +224,7 @@ class EmbeddedStack:
         return self._node_status(self._find(name))
 
     async def resolve(self, selector: str) -> list[Node]:
-        """The nodes a selector means now: a role (``api``), a node (``api:2``), a role of the
-        moment: ``engine:active|standby``, ``redis:primary|replica``.
+        """The nodes a selector means now: a role (``api``), a node (``api:2``), or one of MOVING_ROLES.
 
         Raises UnknownSelectorError for one that can never match, UnresolvedError when no engine answers in that role.
         """
@@ -204,14 +233,15 @@ class EmbeddedStack:
             found = set(await self._roles.with_role(instance)) if self._roles else set()
             if not found:
                 raise UnresolvedError(f"no engine is {instance} at this moment")
-        elif selector in (REDIS_PRIMARY, REDIS_REPLICA) and self._redis_watch:
-            await self._redis_watch.ask()
+        elif selector in MOVING_ROLES:
+            if self._redis_watch and selector in (REDIS_PRIMARY, REDIS_REPLICA):
+                await self._redis_watch.ask()
             found = {self._find(selector).name}
         else:
             found = {node.name for node in self.topology.nodes if selector in (node.role.value, node.name)}
             if not found:
                 known = ", ".join(node.name for node in self.topology.nodes)
-                moving = f"engine:active|standby, {REDIS_PRIMARY}, {REDIS_REPLICA}"
+                moving = ", ".join(MOVING_ROLES)
                 raise UnknownSelectorError(f"no node is called {selector!r}; there are {known}, {moving}")
         return [node for node in self.topology.nodes if node.name in found]
 
@@ -229,19 +259,23 @@ class EmbeddedStack:
     async def freeze(self, name: str) -> None:
         """SIGSTOP to the node's process and everything it forked."""
         node = self._find(name)
-        await (self._watch_of(node) or self._supervisor).freeze(node.name)
+        await (self._redis_watch_of(node) or self._supervisor).freeze(node.name)
 
     async def resume(self, name: str) -> None:
         """SIGCONT; a Redis that may have been replaced meanwhile is killed and started as a replica instead."""
         node = self._find(name)
-        if watch := self._watch_of(node):
+        if watch := self._redis_watch_of(node):
             await watch.resume(node.name)
         else:
             self._supervisor.resume(node.name)
 
     async def kill(self, name: str) -> None:
         """SIGKILL; the node stays down until ``restart``."""
-        await self._supervisor.kill(self._find(name).name)
+        node = self._find(name)
+        if watch := self._postgres_watch_of(node):
+            await watch.hold_down(node.name)
+        else:
+            await self._supervisor.kill(node.name)
 
     async def terminate(self, name: str, within_s: float = _STOP_LIMIT_S) -> int:
         """An orderly end (SIGTERM), hard after ``within_s``; the node stays down. Returns the exit code."""
@@ -250,7 +284,8 @@ class EmbeddedStack:
     async def restart(self, name: str, within_s: float = _RESTART_LIMIT_S) -> None:
         """Ends the node if it runs, starts it, and returns when it is ready. Raises StartError."""
         node = self._find(name)
-        await (self._watch_of(node) or self._supervisor).restart(node.name, within_s)
+        watch = self._redis_watch_of(node) or self._postgres_watch_of(node)
+        await (watch or self._supervisor).restart(node.name, within_s)
 
     async def start_program(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> ChildProcess:
         """Runs a program as the node ``name`` (market or load), its log and end like any node's.
@@ -278,6 +313,7 @@ class EmbeddedStack:
         self._session = aiohttp.ClientSession()
         engines = {n.name: self.base_url(n.name) for n in self.topology.nodes if n.role is Role.ENGINE}
         self._roles = RoleWatch(self._session, engines, self._event)
+        self._postgres = PostgresWatch(self._supervisor, self._cluster(self._wiring), self._event)
         self._redis = RedisPair(self.topology, self._wiring, self.folder / "redis")
         self._redis_watch = RedisWatch(self._supervisor, self._redis, self._event)
         self._startup = Startup(
@@ -286,11 +322,14 @@ class EmbeddedStack:
             options=self.options,
             folder=self.folder,
             supervisor=self._supervisor,
+            postgres=self._postgres,
             redis=self._redis,
             session=self._session,
         )
         self.control.handlers["status"] = self._answer_status
         self.control.handlers["down"] = self._answer_down
+        self.control.handlers |= operations(self._postgres)
+        self.control.handlers["db"] = self._answer_db
         await self.control.start()
         if Role.ENGINE in self.options.roles:
             self._role_task = asyncio.get_running_loop().create_task(self._roles.run())
@@ -299,6 +338,8 @@ class EmbeddedStack:
         await end(*(task for task in (self._bringing_up, self._role_task, self._redis_task) if task))
         await self._supervisor.stop(_STOP_ORDER, _STOP_LIMIT_S)
         await self.control.stop()
+        if self._postgres:
+            await self._postgres.close()
         if self._redis:
             await self._redis.close()
         if self._session:
@@ -315,6 +356,9 @@ class EmbeddedStack:
         self.down_requested.set()
         return {}
 
+    async def _answer_db(self, operation: str, **fields: Any) -> dict[str, Any]:
+        return {"status": await self.ask_supervisor(operation, **fields)}
+
     def _event(self, name: str, **fields: object) -> None:
         if name == "node_exited" and self._roles:
             self._roles.forget(str(fields["node"]))
@@ -326,11 +370,29 @@ class EmbeddedStack:
         entry = RegistryEntry(owner=self._owner, folder=self.folder, processes=entries, status=self.status())
         write_entry(entry)
 
-    def _watch_of(self, node: Node) -> RedisWatch | None:
+    def _cluster(self, wiring: Wiring) -> Cluster:
+        servers = {node.name: wiring.ports[node.name] for node in self.topology.nodes if node.role is Role.POSTGRES}
+        links = {
+            link.name: wiring.listen(link)
+            for link in self.topology.links
+            if link.proxied and link.client.role in (Role.POSTGRES, Role.WAL) and link.server.name in PAIR
+        }
+        return Cluster.prepare(self.folder / "pg", self.options.log_folder, servers, links)
+
+    def _redis_watch_of(self, node: Node) -> RedisWatch | None:
         """Who knows in which role a Redis may run, when there are sentinels."""
         return self._redis_watch if self._redis_task and node.role is Role.REDIS else None
 
+    def _postgres_watch_of(self, node: Node) -> PostgresWatch | None:
+        """Who lets the cluster's supervisor start a server, when there is one."""
+        supervised = Role.SUPERVISOR in self.options.roles and node.role in (Role.POSTGRES, Role.WAL)
+        return self._postgres if supervised else None
+
     def _find(self, name: str) -> Node:
+        if self._postgres:
+            name = self._postgres.holder(name) or name
+        elif name in MOVING_ROLES:
+            raise UnresolvedError(f"nobody is {name} before the platform is started")
         if self._redis_watch and name in (REDIS_PRIMARY, REDIS_REPLICA):
             name = self._redis_watch.primary if name == REDIS_PRIMARY else self._redis_watch.replica
         for node in self.topology.nodes:
@@ -353,8 +415,8 @@ class EmbeddedStack:
         match node.role:
             case Role.ENGINE:
                 return (self._roles and self._roles.role(node.name)) or node.role.value
-            case Role.POSTGRES:
-                return node.instance
+            case Role.POSTGRES | Role.WAL if self._postgres:
+                return self._postgres.role(node.name)
             case Role.REDIS if self._redis_watch:
                 return self._redis_watch.role(node.name)
             case _:

@@ -66,7 +66,7 @@ def _metrics(plan: Plan) -> list[dict[str, Any]]:
     rng = random.Random(plan.seed)
     rows = []
     for second in range(int(plan.end_s)):
-        for node, cpu in (("engine:1", 35), ("engine:2", 10), ("api:1", 30), ("postgres:primary", 25), ("load:1", 20)):
+        for node, cpu in (("engine:1", 35), ("engine:2", 10), ("api:1", 30), ("postgres:1", 25), ("load:1", 20)):
             if node == "engine:1" and second > plan.kill_s:
                 continue
             values = {"cpu_percent": cpu + rng.random() * 10, "rss_bytes": 80e6 + 1e6 * second}
@@ -86,7 +86,7 @@ def _run(plan: Plan, operations: int) -> dict[str, Any]:
         "dirty": False,
         "versions": {"python": "3.11.7", "postgres": "16.2"},
         "machine": {"cores": 2, "memory_bytes": 8 * 2**30, "processor": "<script>alert(1)</script>"},
-        "topology": {"nodes": ["engine:1", "engine:2"], "links": ["engine:1->postgres:primary"]},
+        "topology": {"nodes": ["engine:1", "engine:2"], "links": ["engine:1->postgres:1"]},
         "configuration": {"rate_per_s": plan.rate_per_s},
         "scheduled_operations": operations,
         "objectives": [

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from stack.embedded import EmbeddedStack
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from tests.engine.leader import OPENINGS, buy, leading
 from trading.infra import tables
 from trading.infra.database import DatabaseError, Pool

@@ -39,7 +39,8 @@ GRANTS: Final[dict[DatabaseRole, dict[str, tuple[str, ...]]]] = {
         "audit_log": (*_ADD, _COMPLETE_AUDIT),
     },
     DatabaseRole.FEED: {
-        **dict.fromkeys(("journal", "orders", "fills", "instruments", "markets", "accounts", "api_keys"), _READ),
+        **dict.fromkeys(("journal", "snapshots", "orders", "fills", "balances"), _READ),
+        **dict.fromkeys(("instruments", "markets", "accounts", "api_keys"), _READ),
         **dict.fromkeys(("minute_bars", "market_data_progress"), _WRITE),
         "quotes": _ADD + _REMOVE,
     },
