@@ -17,7 +17,8 @@ import aiohttp
 
 from stack.accounts import with_staff
 from stack.control import ControlServer, call_async
-from stack.errors import StackError, StartError, UnresolvedError
+from stack.errors import StackError, StartError
+from stack.naming import Names
 from stack.options import StackOptions
 from stack.ports import PortReserve
 from stack.postgres.host import operations
@@ -34,17 +35,7 @@ from stack.startup import CONTROL_SOCKET, SUPERVISOR_SOCKET, Startup
 from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
 from stack.tasks import end
-from stack.topology import (
-    MOVING_ROLES,
-    POSTGRES_PRIMARY,
-    REDIS_PRIMARY,
-    REDIS_REPLICA,
-    Link,
-    Node,
-    Role,
-    Topology,
-    UnknownSelectorError,
-)
+from stack.topology import POSTGRES_PRIMARY, REDIS_PRIMARY, Link, Node, Role, Topology, UnknownSelectorError
 from stack.wiring import HOST, Wiring, wire
 
 _STOP_ORDER: Final = (
@@ -72,6 +63,7 @@ class EmbeddedStack:
     def __init__(self, topology: Topology, options: StackOptions, on_event: EventSink = _ignore) -> None:
         self.topology = with_staff(topology)
         self.options = options
+        self._names = Names(self.topology)
         self.stack_id = secrets.token_hex(4)
         self.folder = Path(f"/tmp/elson-{self.stack_id}")  # short: the path of a Unix socket ends at 107 bytes
         self.control = ControlServer(self.folder / CONTROL_SOCKET)
@@ -183,7 +175,7 @@ class EmbeddedStack:
 
     def postgres_dsn(self, name: str = POSTGRES_PRIMARY) -> str:
         """As superuser, straight to the server that it is now, past any proxy."""
-        return self.postgres.dsn(self.wiring.address(self._find(name)))
+        return self.postgres.dsn(self.wiring.address(self._names.find(name)))
 
     async def ask_supervisor(self, operation: str, *, within_s: float = 60, **fields: Any) -> dict[str, Any]:
         """``status``, ``failover``, ``switchover``, ``rejoin`` (node) or ``adopt`` (folder) of the PostgreSQL cluster.
@@ -199,7 +191,7 @@ class EmbeddedStack:
         """For clients of the pair, past any proxy."""
         if Role.SENTINEL in self.options.roles:
             return redis_url(self.topology, self.wiring)
-        return f"redis://{self.wiring.address(self._find(REDIS_PRIMARY))}/0"
+        return f"redis://{self.wiring.address(self._names.find(REDIS_PRIMARY))}/0"
 
     @property
     def key_pepper(self) -> str:
@@ -221,49 +213,24 @@ class EmbeddedStack:
 
     def node(self, name: str) -> NodeStatus:
         """Raises UnknownSelectorError."""
-        return self._node_status(self._find(name))
+        return self._node_status(self._names.find(name))
 
     async def resolve(self, selector: str) -> list[Node]:
-        """The nodes a selector means now: a role (``api``), a node (``api:2``), or one of MOVING_ROLES.
-
-        Raises UnknownSelectorError for one that can never match, UnresolvedError when no engine answers in that role.
-        """
-        role, _, instance = selector.partition(":")
-        if role == Role.ENGINE and instance in ("active", "standby"):
-            found = set(await self._roles.with_role(instance)) if self._roles else set()
-            if not found:
-                raise UnresolvedError(f"no engine is {instance} at this moment")
-        elif selector in MOVING_ROLES:
-            if self._redis_watch and selector in (REDIS_PRIMARY, REDIS_REPLICA):
-                await self._redis_watch.ask()
-            found = {self._find(selector).name}
-        else:
-            found = {node.name for node in self.topology.nodes if selector in (node.role.value, node.name)}
-            if not found:
-                known = ", ".join(node.name for node in self.topology.nodes)
-                moving = ", ".join(MOVING_ROLES)
-                raise UnknownSelectorError(f"no node is called {selector!r}; there are {known}, {moving}")
-        return [node for node in self.topology.nodes if node.name in found]
+        """The nodes a selector means now; see ``Names.resolve``."""
+        return await self._names.resolve(selector)
 
     async def resolve_links(self, selector: str) -> list[Link]:
-        """The links from one selector's nodes to another's, as in ``engine:active->postgres``. Raises likewise."""
-        client, arrow, server = (part.strip() for part in selector.partition("->"))
-        if not arrow:
-            raise UnknownSelectorError(f"{selector!r} is no link: expected CLIENT->SERVER, as in engine->postgres")
-        clients, servers = await self.resolve(client), await self.resolve(server)
-        found = [link for link in self.topology.links if link.client in clients and link.server in servers]
-        if not found:
-            raise UnknownSelectorError(f"no link matches {selector!r}")
-        return found
+        """The links from one selector's nodes to another's; see ``Names.resolve_links``."""
+        return await self._names.resolve_links(selector)
 
     async def freeze(self, name: str) -> None:
         """SIGSTOP to the node's process and everything it forked."""
-        node = self._find(name)
+        node = self._names.find(name)
         await (self._redis_watch_of(node) or self._supervisor).freeze(node.name)
 
     async def resume(self, name: str) -> None:
         """SIGCONT; a Redis that may have been replaced meanwhile is killed and started as a replica instead."""
-        node = self._find(name)
+        node = self._names.find(name)
         if watch := self._redis_watch_of(node):
             await watch.resume(node.name)
         else:
@@ -271,7 +238,7 @@ class EmbeddedStack:
 
     async def kill(self, name: str) -> None:
         """SIGKILL; the node stays down until ``restart``."""
-        node = self._find(name)
+        node = self._names.find(name)
         if watch := self._postgres_watch_of(node):
             await watch.hold_down(node.name)
         else:
@@ -279,11 +246,11 @@ class EmbeddedStack:
 
     async def terminate(self, name: str, within_s: float = _STOP_LIMIT_S) -> int:
         """An orderly end (SIGTERM), hard after ``within_s``; the node stays down. Returns the exit code."""
-        return await self._supervisor.terminate(self._find(name).name, within_s)
+        return await self._supervisor.terminate(self._names.find(name).name, within_s)
 
     async def restart(self, name: str, within_s: float = _RESTART_LIMIT_S) -> None:
         """Ends the node if it runs, starts it, and returns when it is ready. Raises StartError."""
-        node = self._find(name)
+        node = self._names.find(name)
         watch = self._redis_watch_of(node) or self._postgres_watch_of(node)
         await (watch or self._supervisor).restart(node.name, within_s)
 
@@ -292,7 +259,7 @@ class EmbeddedStack:
 
         ``env`` is added to this process's environment. Await ``wait()`` of what is returned for its exit code.
         """
-        node = self._find(name)
+        node = self._names.find(name)
         log = self.options.log_folder / f"{name}.log"
         launch = Launch(tuple(argv), {**python_env(), **env}, log, cwd=Path.cwd(), guarded=True)
         await self._supervisor.start(node, launch)
@@ -312,10 +279,12 @@ class EmbeddedStack:
         self._wiring = wire(self.topology, self._ports.take, self.options.ports)
         self._session = aiohttp.ClientSession()
         engines = {n.name: self.base_url(n.name) for n in self.topology.nodes if n.role is Role.ENGINE}
-        self._roles = RoleWatch(self._session, engines, self._event)
-        self._postgres = PostgresWatch(self._supervisor, self._cluster(self._wiring), self._event)
+        self._roles = self._names.engines = RoleWatch(self._session, engines, self._event)
+        self._postgres = self._names.postgres = PostgresWatch(
+            self._supervisor, self._cluster(self._wiring), self._event
+        )
         self._redis = RedisPair(self.topology, self._wiring, self.folder / "redis")
-        self._redis_watch = RedisWatch(self._supervisor, self._redis, self._event)
+        self._redis_watch = self._names.redis = RedisWatch(self._supervisor, self._redis, self._event)
         self._startup = Startup(
             topology=self.topology,
             wiring=self._wiring,
@@ -388,39 +357,16 @@ class EmbeddedStack:
         supervised = Role.SUPERVISOR in self.options.roles and node.role in (Role.POSTGRES, Role.WAL)
         return self._postgres if supervised else None
 
-    def _find(self, name: str) -> Node:
-        if self._postgres:
-            name = self._postgres.holder(name) or name
-        elif name in MOVING_ROLES:
-            raise UnresolvedError(f"nobody is {name} before the platform is started")
-        if self._redis_watch and name in (REDIS_PRIMARY, REDIS_REPLICA):
-            name = self._redis_watch.primary if name == REDIS_PRIMARY else self._redis_watch.replica
-        for node in self.topology.nodes:
-            if node.name == name:
-                return node
-        raise UnknownSelectorError(f"no node is called {name!r}")
-
     def _node_status(self, node: Node) -> NodeStatus:
         process, state = self._supervisor.process(node.name), self._supervisor.state(node.name)
         return NodeStatus(
             name=node.name,
-            role=self._role(node),
+            role=self._names.role(node),
             pid=process.pid if process and process.running else None,
             host=HOST,
             port=self._wiring.ports.get(node.name) if self._wiring else None,
             state=state.value,
         )
-
-    def _role(self, node: Node) -> str:
-        match node.role:
-            case Role.ENGINE:
-                return (self._roles and self._roles.role(node.name)) or node.role.value
-            case Role.POSTGRES | Role.WAL if self._postgres:
-                return self._postgres.role(node.name)
-            case Role.REDIS if self._redis_watch:
-                return self._redis_watch.role(node.name)
-            case _:
-                return node.role.value
 
     def _endpoints(self, role: Role, scheme: str) -> list[str]:
         nodes = [node for node in self.topology.nodes if node.role is role and self._wiring]
