@@ -24,6 +24,7 @@ import asyncpg
 from drills.failover_faults import KINDS, Drill, Ground, Kind
 from drills.holders import Holders
 from drills.load import Load
+from drills.small_disk import unshare_mounts
 from drills.tally import Tally, judge
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
@@ -39,7 +40,7 @@ _LIMIT_S: Final = 90.0
 
 @dataclass
 class Row:
-    """All rounds of one fault. ``failed``: requests that got no good answer, and were then repeated."""
+    """All rounds of one fault. ``failed``: what requests got instead of a good answer, before they were repeated."""
 
     kind: Kind
     tally: Tally = field(default_factory=Tally)
@@ -55,7 +56,8 @@ class Row:
     def met(self) -> bool:
         outages_s, kind = self.tally.outages_s, self.kind
         in_time = median(outages_s) <= kind.median_s and max(outages_s) <= kind.longest_s
-        return in_time and max(self.redundant_s) <= REDUNDANT_S and not (kind.every_request and self.failed)
+        clear = not self.failed if kind.every_request else {*self.failed} <= {"503", "504"}
+        return in_time and clear and max(self.redundant_s) <= REDUNDANT_S
 
     def line(self, name: str) -> str:
         tally = self.tally
@@ -91,9 +93,7 @@ HEADINGS: Final = f"{'':33}{'n':>3}{'min':>7}{'median':>7}{'max':>5}ms{'whole':>
 def topology(ground: Ground) -> Topology:
     accounts = generate_accounts(CLIENTS, cash_micros=10**15, shares={"AAA": 10**8})
     proxied = ("engine->postgres",) if ground is Ground.PROXIED else ()
-    return platform_topology(
-        instruments=[Instrument("AAA", 10_000, 100_000_000)], accounts=accounts, proxied=proxied, feeds=1
-    )
+    return platform_topology(instruments=[Instrument("AAA", 10_000, 100_000_000)], accounts=accounts, proxied=proxied)
 
 
 async def run_drills(counts: Mapping[str, int], folder: Path, *, seed: int = 1) -> dict[str, Row]:
@@ -124,7 +124,13 @@ async def _platform(ground: Ground, logs: Path, seed: int) -> AsyncIterator[tupl
         drill = Drill(stack, load, random.Random(seed))
         await load.answers_again(time.monotonic())
         await drill.whole()
-        yield drill, holders
+        if ground is Ground.SMALL_DISK:
+            await drill.onto_small_disk()
+        try:
+            yield drill, holders
+        finally:
+            if drill.disk:
+                drill.disk.unmount()
 
 
 async def _round(drill: Drill, row: Row) -> None:
@@ -168,6 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = [name for name in KINDS if not chosen.only or any(part in name for part in chosen.only)]
     if chosen.rounds < 1 or not names:
         parser.error(f"expected at least one round, and a part of one of: {', '.join(KINDS)}")
+    if any(KINDS[name].ground is Ground.SMALL_DISK for name in names) and (why := unshare_mounts()):
+        names = [name for name in names if KINDS[name].ground is not Ground.SMALL_DISK]
+        print(f"the rows on a small disk are skipped: {why}")
     print(HEADINGS, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(run_drills(dict.fromkeys(names, chosen.rounds), Path(folder), seed=chosen.seed))

@@ -16,6 +16,7 @@ import asyncpg
 import psutil
 
 from drills.load import Load
+from drills.small_disk import SmallDisk
 from stack.embedded import EmbeddedStack
 from stack.errors import ControlError, StackError
 from stack.postgres import sessions
@@ -26,6 +27,7 @@ from stack.topology import POSTGRES_PRIMARY, POSTGRES_STANDBY, Link, Role
 _POLL_S: Final = 0.01
 _BACK_S: Final = 45.0  # for a node to run again: a rewind, or a whole copy, may come before
 _CUT_S: Final = 2.0
+_FULL_S: Final = 7.0  # longer than an api keeps a request
 _AGAIN_S: Final = 0.3
 _ZOMBIE_LIMIT_S: Final = 1.0
 
@@ -37,6 +39,7 @@ class Drill:
     stack: EmbeddedStack
     load: Load
     random: random.Random
+    disk: SmallDisk | None = None  # under the data of the server that begins as the standby
     zombie_writes: int = 0
 
     @property
@@ -134,6 +137,29 @@ class Drill:
             raise AssertionError(f"{old} lived, and {self.primary} took its place")
         return time.monotonic() - healed_s
 
+    async def fill_disk(self) -> float:
+        """To the last byte, then there is space again. Counts from there on."""
+        assert self.disk is not None
+        if self.primary != self.disk.node:
+            await self.switch_over()
+            await self.whole()
+        self.disk.fill()
+        await asyncio.sleep(_FULL_S)
+        self.disk.free()
+        freed_s = time.monotonic()
+        await self.load.answers_again(freed_s)
+        return time.monotonic() - freed_s
+
+    async def onto_small_disk(self) -> None:
+        """The supervisor finds the standby's folder empty and copies the primary into it."""
+        node = self.stack.node(POSTGRES_STANDBY).name
+        await self.stack.kill(node)
+        await self._copies((RECEIVER,))
+        self.disk = SmallDisk(node, self.stack.postgres.data(node))
+        self.disk.mount()
+        await self._back(node)
+        await self.whole()
+
     async def whole(self) -> None:
         """Returns when every copy streams and counts, and every engine is there."""
         engines = [node.name for node in self.stack.topology.nodes if node.role is Role.ENGINE]
@@ -221,4 +247,5 @@ KINDS: Final[Mapping[str, Kind]] = {
     "switchover": Kind(Drill.switch_over, 0.5, 0.5, every_request=True),
     "active engine cut from primary": Kind(Drill.cut_active_engine, 1.0, 1.0, Ground.PROXIED),
     "both engines cut from primary": Kind(Drill.cut_engines, 1.0, 1.0, Ground.PROXIED),
+    "disk full on primary": Kind(Drill.fill_disk, 1.0, 2.0, Ground.SMALL_DISK),
 }
