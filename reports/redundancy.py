@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +17,7 @@ _COPIES: Final = 2  # beside the primary: the synchronous standby and the receiv
 class Shortage:
     """From the fault on until every copy counted again; 0 s for a fault that cost none.
 
+    A copy that is lost is the doing of the fault that began last before.
     Not ``restored``: it lasted until the end of the record, the seconds are a lower bound.
     """
 
@@ -31,7 +31,14 @@ def shortages(record: Record) -> list[Shortage]:
     events = record.events
     if not any(event.event == "supervisor_started" for event in events):
         raise MissingPartError("events.jsonl tells nothing of the database's supervisor")
-    return [_shortage(fault, events) for fault in faults(events) if fault.injected_ns is not None]
+    began = sorted(
+        ((began_ns, fault) for fault in faults(events) if (began_ns := fault.began_ns) is not None),
+        key=lambda pair: pair[0],
+    )
+    ends_ns = [*(began_ns for began_ns, _ in began[1:]), events[-1].at_ns + 1]
+    return [
+        _shortage(fault, (begun_ns, end_ns), events) for (begun_ns, fault), end_ns in zip(began, ends_ns, strict=True)
+    ]
 
 
 def primary_changed(event: Happening) -> bool:
@@ -42,21 +49,14 @@ def primary_changed(event: Happening) -> bool:
     )
 
 
-def _shortage(fault: Fault, events: list[Happening]) -> Shortage:
-    began_ns = fault.began_ns
-    assert began_ns is not None
-    lost_ns = _first(events, began_ns, (_lost(event) for event in events))
+def _shortage(fault: Fault, until_next: tuple[int, int], events: list[Happening]) -> Shortage:
+    began_ns, end_ns = until_next
+    lost_ns = next((event.at_ns for event in events if began_ns <= event.at_ns < end_ns and _lost(event)), None)
     if lost_ns is None:
         return Shortage(fault, 0.0, restored=True)
-    back_ns = _first(events, lost_ns, (_all_back(event) for event in events))
+    back_ns = next((event.at_ns for event in events if event.at_ns >= lost_ns and _all_back(event)), None)
     until_ns = events[-1].at_ns if back_ns is None else back_ns
     return Shortage(fault, (until_ns - began_ns) / NS_PER_S, restored=back_ns is not None)
-
-
-def _first(events: list[Happening], since_ns: int, chosen: Iterable[bool]) -> int | None:
-    return next(
-        (event.at_ns for event, yes in zip(events, chosen, strict=True) if yes and event.at_ns >= since_ns), None
-    )
 
 
 def _lost(event: Happening) -> bool:
