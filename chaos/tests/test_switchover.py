@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ async def test_a_switchover_makes_another_server_primary_and_undoing_changes_bac
         await fault.undo(stack, aim)
         await fault.undo(stack, aim)
         assert stack.node("postgres:primary").name == "postgres:1"
+        async with asyncio.timeout(5):  # the supervisor tells it a moment later
+            while len(changes) < 2:
+                await asyncio.sleep(0.01)
         assert changes == [("postgres:2", 2), ("postgres:1", 3)]
 
 
