@@ -64,7 +64,9 @@ def list_command() -> int:
     """List the scenarios of the catalogue."""
     from scenarios.library import scenario_names, scenario_title
 
-    sys.stdout.writelines(f"{name:<24} {scenario_title(name)}\n" for name in scenario_names())
+    names = scenario_names()
+    width = max(map(len, names))
+    sys.stdout.writelines(f"{name:<{width}}  {scenario_title(name)}\n" for name in names)
     return 0
 
 

@@ -127,6 +127,11 @@ def test_the_link_of_whoever_is_active_is_checked_as_every_engine() -> None:
         make_fault("cut", "engine:active->postgres", None).check(topology)
 
 
+def test_the_link_of_whoever_is_active_is_none_between_two_databases() -> None:
+    topology = platform_topology(instruments=(), accounts=(), proxied=["engine->postgres"])
+    make_fault("cut", "engine:active->postgres:primary", None).check(topology)
+
+
 @pytest.mark.parametrize("value", [None, "fast", "0 ms", "10 ms +- 20 ms", "150", "2 h"])
 def test_a_latency_of_the_wrong_form_is_refused(value: str | None) -> None:
     with pytest.raises(FaultError, match="latency"):

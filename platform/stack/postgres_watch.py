@@ -20,7 +20,7 @@ _POLL_S: Final = 0.02
 
 
 class PostgresWatch:
-    """A ``ProcessHost`` on the stack's own supervisor; ``emit`` gets ``role_changed`` when another server is primary.
+    """A ``ProcessHost`` on the stack's own supervisor; ``emit`` gets ``role_changed`` with each new epoch.
 
     A node that a fault killed stays down until ``restart``, as on a machine without power.
     """
@@ -31,7 +31,7 @@ class PostgresWatch:
         self._emit = emit
         self._held_down: set[str] = set()
         self._starting: set[asyncio.Task[None]] = set()
-        self._told_primary = self.primary
+        self._told_epoch = self._epoch
 
     @property
     def primary(self) -> str:
@@ -40,6 +40,13 @@ class PostgresWatch:
             return Record.load(self.cluster.record).primary
         except RecordError:
             return nodes.PAIR[0]
+
+    @property
+    def _epoch(self) -> int:
+        try:
+            return Record.load(self.cluster.record).epoch
+        except RecordError:
+            return 1
 
     def holder(self, selector: str) -> str | None:
         """The node that a moving role means now; None for what is none of the cluster's."""
@@ -115,9 +122,8 @@ class PostgresWatch:
 
     async def event(self, name: str, fields: Mapping[str, object]) -> None:
         self._emit(name, **fields)
-        if (primary := self.primary) != self._told_primary:
-            self._told_primary = primary
-            epoch = Record.load(self.cluster.record).epoch
+        if (epoch := self._epoch) != self._told_epoch:
+            self._told_epoch = epoch
             for node in nodes.PAIR:
                 self._emit("role_changed", node=node, role=self.role(node), epoch=epoch)
 

@@ -202,7 +202,7 @@ def _is(node: Node, selector: str) -> bool:
 
 
 def _may_hold(node: Node, moving_role: str) -> bool:
-    if node.role is Role.POSTGRES:
-        *pair, replica = postgres_nodes()
-        return node in ((replica,) if moving_role == POSTGRES_REPLICA else pair)
-    return moving_role.partition(":")[0] == node.role.value
+    if moving_role.partition(":")[0] != node.role.value:
+        return False
+    *pair, replica = postgres_nodes()
+    return node.role is not Role.POSTGRES or node in ((replica,) if moving_role == POSTGRES_REPLICA else pair)

@@ -108,6 +108,7 @@ def _write_events(folder: Path, plan: Plan) -> None:
         happenings.append((end, "phase", {"phase": name, "state": "ended"}))
     slow = {"fault_id": "slow", "kind": "latency", "target": "engine->postgres", "permanent": False}
     kill = {"fault_id": "crash", "kind": "kill", "target": "engine:active", "permanent": True}
+    happenings += _database_fails_over(plan)
     happenings += [
         (0.5, "role_changed", {"node": "engine:1", "role": "active", "epoch": 1}),
         (0.6, "role_changed", {"node": "engine:2", "role": "standby", "epoch": 1}),
@@ -122,6 +123,20 @@ def _write_events(folder: Path, plan: Plan) -> None:
     with EventLog(folder) as log:
         for at_s, event, details in sorted(happenings, key=lambda happening: happening[0]):
             log.add(event, at_ns=START_NS + int(at_s * S), **details)
+
+
+def _database_fails_over(plan: Plan) -> list[tuple[float, str, dict[str, Any]]]:
+    """Together with the engine; its standby takes over, and is alone with the receiver of the log for a while."""
+    servers = [{"node": f"postgres:{n}", "writable": n == 2, "epoch": 2} for n in (1, 2, 3)]
+    return [
+        (0.4, "supervisor_started", {"primary": "postgres:1", "step": "steady"}),
+        (plan.kill_s + 0.02, "node_exited", {"node": "postgres:1"}),
+        (plan.kill_s + 0.3, "role_changed", {"node": "postgres:1", "role": "standby", "epoch": 2}),
+        (plan.kill_s + 0.3, "role_changed", {"node": "postgres:2", "role": "primary", "epoch": 2}),
+        (plan.kill_s + 0.4, "node_started", {"node": "postgres:1"}),
+        (plan.kill_s + 0.5, "sync_set_grown", {"sync": ["postgres:1", "wal:1"], "was": ["wal:1"]}),
+        (plan.end_s + 2.5, "database_servers", {"servers": servers}),
+    ]
 
 
 def _evidence(summary: str) -> dict[str, Any]:
