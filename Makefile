@@ -47,8 +47,9 @@ bench: setup ## run every benchmark and print one table
 drill-engine: setup ## kill, freeze and revive engines under load, again and again; count what was lost
 	@PYTHONPATH=platform $(RUN)/python -m drills.engine
 
-drill-data: setup ## kill, freeze and rejoin database servers under writers, again and again; count what was lost
+drill-data: setup ## kill, freeze and rejoin database servers under writers, then under orders; count what was lost
 	@PYTHONPATH=platform $(RUN)/python -m drills.database
+	@PYTHONPATH=platform $(RUN)/python -m drills.failover
 
 drill-redis: setup ## kill and freeze Redis' primary under orders, log-ins and subscribers; how long they miss it
 	@PYTHONPATH=platform $(RUN)/python -m drills.redis

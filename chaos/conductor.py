@@ -2,7 +2,7 @@
 
 Each fault is written down before it is applied, has a time limit, and lives in a task of its own that undoes it at
 its limit, on ``clear``, and when the conductor closes: after a normal end, an exception, a cancellation or Ctrl-C.
-Only a kill for good has neither limit nor undoing.
+Only a kill or a switchover for good has neither limit nor undoing.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Conductor:
         return [_entry(active) for active in self._active.values()]
 
     async def clear(self) -> list[str]:
-        """Undoes every fault that is on; returns their ids. Killed for good stays killed."""
+        """Undoes every fault that is on; returns their ids. What is for good stays."""
         ending = [active for active in self._active.values() if active.planned.for_s is not None]
         for active in ending:
             active.end.set()

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chaos.fault import FaultError
-from chaos.nodes import MOVING_ROLES
 from chaos.toxics import Toxics
 from stack.embedded import EmbeddedStack
 from stack.errors import StackError
@@ -21,9 +20,12 @@ class ProxiedLinks:
 
     @staticmethod
     def check(topology: Topology, selector: str) -> None:
-        """Raises FaultError unless the selector matches links, and every one of them is proxied."""
+        """Raises FaultError unless the selector matches links, and every one of them is proxied.
+
+        Who will hold a moving role is not known before the platform runs: everybody who could needs a proxied link.
+        """
         try:
-            links = matching_links(topology.links, _anybody_in_role(selector))
+            links = matching_links(topology.links, selector)
         except UnknownSelectorError as error:
             raise FaultError(str(error)) from error
         _refuse_direct([link.name for link in links if not link.proxied], selector)
@@ -56,13 +58,6 @@ def port_of(link: LinkStatus) -> int:
 def role_of(link: LinkStatus) -> Role:
     """What answers at the link's far end."""
     return Role(link.to.partition(":")[0])
-
-
-def _anybody_in_role(selector: str) -> str:
-    """Who holds a role is not known before the platform runs: everybody who could must have a proxied link."""
-    for role in MOVING_ROLES:
-        selector = selector.replace(role, role.partition(":")[0])
-    return selector
 
 
 def _refuse_direct(names: list[str], selector: str) -> None:

@@ -9,11 +9,9 @@ import psutil
 from chaos.fault import FaultError
 from stack.embedded import EmbeddedStack
 from stack.errors import StackError
-from stack.topology import REDIS_PRIMARY, REDIS_REPLICA, Topology, UnknownSelectorError
+from stack.topology import MOVING_ROLES, Topology, UnknownSelectorError
 
 GONE = "gone"
-# Roles that move between nodes while the platform runs.
-MOVING_ROLES = ("engine:active", "engine:standby", REDIS_PRIMARY, REDIS_REPLICA)
 
 
 def check_node(topology: Topology, selector: str) -> None:

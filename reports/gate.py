@@ -1,8 +1,8 @@
 """From a record to a verdict: INVALID before FAIL before INCONCLUSIVE before PASS.
 
 An objective is {"objective": name, "max": number, "scope": text} (``OBJECTIVES`` lists the names). Scopes: of latencies
-and error ratios a ``latency.Scope`` (latencies default to outside_faults, errors to all); of outages ``all`` or
-the id, kind or target of a fault; counts and checks take none.
+and error ratios a ``latency.Scope`` (latencies default to outside_faults, errors to all); of outages and of the
+database's redundancy ``all`` or the id, kind or target of a fault; counts and checks take none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from reports.latency import QUANTILES, Percentile, Scope, error_ratio, percentil
 from reports.outage import Outage, outages
 from reports.record import MissingPartError, Record
 from reports.records import OutcomeKind
+from reports.redundancy import shortages
 from reports.results import (
     EXIT_CODES,
     CheckResult,
@@ -30,9 +31,12 @@ from reports.results import (
     VerdictKind,
 )
 from reports.run_folder import write_json
+from reports.timeline import Fault
 from reports.validity import judge_validity, schedule_kept
 
 OUTAGE: Final = "outage_ms"
+REDUNDANCY: Final = "redundancy_s"
+OF_A_FAULT: Final = (OUTAGE, REDUNDANCY)
 EVERY_FAULT: Final = "all"
 LOST_AND_DOUBLED_FROM: Final = "acknowledged_orders"  # the check that counts them
 
@@ -95,8 +99,8 @@ def parse_objective(entry: dict[str, Any]) -> Objective:
 
 
 def _refuse_scope(name: str, scope: Any) -> None:
-    """Whether an outage's scope names a fault is not asked here: the scenario knows which are planned."""
-    if scope is None or name == OUTAGE:
+    """Whether a scope names a fault is not asked here: the scenario knows which are planned."""
+    if scope is None or name in OF_A_FAULT:
         return
     if not name.startswith(("latency", "error")):
         raise ObjectiveError(f"objective {name}: takes no scope, it is about the whole run; got {scope!r}")
@@ -132,7 +136,7 @@ def figures_of(record: Record, checks: list[CheckResult]) -> Figures:
 
 
 def _measure_outage(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
-    found = [outage for outage in outages(record) if objective.scope in (None, EVERY_FAULT, *_names(outage))]
+    found = [outage for outage in outages(record) if objective.scope in (None, EVERY_FAULT, *_names(outage.fault))]
     if not found:
         return _result(objective, "ms", ObjectiveOutcome.CANNOT_TELL, "no such fault was injected")
     worst = max(found, key=lambda outage: outage.duration_ms)
@@ -143,6 +147,20 @@ def _measure_outage(record: Record, _: list[CheckResult], objective: Objective) 
     if met and not all(outage.recovered for outage in found):
         return _result(objective, "ms", ObjectiveOutcome.CANNOT_TELL, summary, worst.duration_ms)
     return _result(objective, "ms", _met(met), summary, worst.duration_ms)
+
+
+def _measure_redundancy(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
+    found = [each for each in shortages(record) if objective.scope in (None, EVERY_FAULT, *_names(each.fault))]
+    if not found:
+        return _result(objective, "s", ObjectiveOutcome.CANNOT_TELL, "no such fault was injected")
+    worst = max(found, key=lambda shortage: (not shortage.restored, shortage.seconds))
+    if worst.restored:
+        summary = f"every copy of the database counted again {worst.seconds:,.1f} s after {worst.fault.label} began"
+    else:
+        summary = (
+            f"not every copy of the database counted again in the {worst.seconds:,.1f} s after {worst.fault.label}"
+        )
+    return _result(objective, "s", _met(worst.restored and worst.seconds <= objective.bound), summary, worst.seconds)
 
 
 def _measure_latency(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
@@ -194,6 +212,7 @@ Measure = Callable[[Record, list[CheckResult], Objective], ObjectiveResult]
 
 OBJECTIVES: Final[dict[str, Measure]] = {
     OUTAGE: _measure_outage,
+    REDUNDANCY: _measure_redundancy,
     "latency_p50_ms": _measure_latency,
     "latency_p90_ms": _measure_latency,
     "latency_p99_ms": _measure_latency,
@@ -278,8 +297,8 @@ def _ms(value: float | None) -> str:
     return "?" if value is None else f"{value:,.1f} ms"
 
 
-def _names(outage: Outage) -> tuple[str, str, str]:
-    return outage.fault.fault_id, outage.fault.kind, outage.fault.target
+def _names(fault: Fault) -> tuple[str, str, str]:
+    return fault.fault_id, fault.kind, fault.target
 
 
 def _outage_figure(outage: Outage) -> OutageFigure:

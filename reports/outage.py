@@ -56,7 +56,7 @@ def windows(record: Record) -> list[tuple[int, int]]:
 
 def outage_of(fault: Fault, successes: Times, *, horizon_ns: int, settle_ns: int = SETTLE_NS) -> Outage:
     """``successes`` sorted; ``horizon_ns`` is when the last order was offered, so silence after it is no outage."""
-    start_ns = fault.injected_ns
+    start_ns = fault.began_ns
     if start_ns is None:
         raise ValueError(f"fault {fault.fault_id} was never injected")
     end_ns = _base_end(fault, start_ns, successes, horizon_ns) + settle_ns

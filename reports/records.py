@@ -23,6 +23,8 @@ schedule holds, when known beforehand).
 Events judging reads: ``phase`` {"phase": prepare|warm_up|measure|heal|drain|check|report, "state": started|ended};
 ``fault`` {"fault_id", "kind", "target", "state": planned|injected|undone|failed, "permanent": bool,
 "evidence": {"bit": bool, ...}}; ``role_changed`` {"node", "role", "epoch"}; ``node_started``, ``node_exited`` {"node"};
+``database_servers`` {"servers": [{"node", "writable", "epoch"} or {"node", "error"}]}, asked after the drain;
+the database supervisor's ``supervisor_started`` {"primary"}, ``sync_set_shrunk``, ``sync_set_grown`` {"sync"};
 ``ended_early`` {"why"}: the run was interrupted, or something broke it off;
 ``not_recovered`` {"why"}: the platform did not come back once its faults were undone.
 """

@@ -39,7 +39,7 @@ class Fault:
     kind: str = ""
     target: str = ""
     permanent: bool = False
-    planned_ns: int | None = None
+    planned_ns: int | None = None  # last: once more, with its aim, right before it is applied
     injected_ns: int | None = None
     undone_ns: int | None = None
     failed_ns: int | None = None
@@ -50,6 +50,13 @@ class Fault:
     def bit(self) -> bool:
         """Whether its evidence says that it had an effect."""
         return self.evidence.get("bit") is True
+
+    @property
+    def began_ns(self) -> int | None:
+        """When it was first being applied; None when it never was on. Some take a while until they are."""
+        if self.injected_ns is None or self.planned_ns is None:
+            return self.injected_ns
+        return min(self.planned_ns, self.injected_ns)
 
     @property
     def label(self) -> str:

@@ -27,6 +27,10 @@ backup_app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(backup_app, name="backup")
+db_app = typer.Typer(
+    help="The platform's PostgreSQL cluster.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
+app.add_typer(db_app, name="db")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
 StackId = Annotated[str | None, typer.Option("--stack", metavar="ID", help="Which stack, when several are running.")]
@@ -71,7 +75,9 @@ def list_command() -> int:
     """List the scenarios of the catalogue."""
     from scenarios.library import scenario_names, scenario_title
 
-    sys.stdout.writelines(f"{name:<24} {scenario_title(name)}\n" for name in scenario_names())
+    names = scenario_names()
+    width = max(map(len, names))
+    sys.stdout.writelines(f"{name:<{width}}  {scenario_title(name)}\n" for name in names)
     return 0
 
 
@@ -198,6 +204,40 @@ def backup_restore_command(
 
     where = Where(stack, archive, key_file, tuple(received or ()))
     return restore_backup(where, Target(to, exclusive, timeline), into=into, take_over=take_over, json=json)
+
+
+@db_app.command("status")
+def db_status_command(json: Json = False, stack: StackId = None) -> int:
+    """Show who is primary since which epoch, which copies a commit may rest on, and how far each is behind."""
+    from scenarios.db_commands import show_database
+
+    return show_database(stack, json=json)
+
+
+@db_app.command("switchover")
+def db_switchover_command(stack: StackId = None) -> int:
+    """Make the synchronous standby the primary, in order: clients wait a moment and see no error."""
+    from scenarios.db_commands import change_primary
+
+    return change_primary("switchover", stack)
+
+
+@db_app.command("failover")
+def db_failover_command(stack: StackId = None) -> int:
+    """Kill the primary and promote the standby, as after a crash."""
+    from scenarios.db_commands import change_primary
+
+    return change_primary("failover", stack)
+
+
+@db_app.command("rejoin")
+def db_rejoin_command(
+    node: Annotated[str, typer.Argument(help="A server that is not the primary, as postgres:2.")], stack: StackId = None
+) -> int:
+    """Rewind a follower to the primary, or copy it anew, whatever its state."""
+    from scenarios.db_commands import rejoin
+
+    return rejoin(node, stack)
 
 
 @app.command("report")

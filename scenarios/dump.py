@@ -11,8 +11,12 @@ import pyarrow as pa
 
 from reports.records import DATABASE_TABLES, TableWriter
 from reports.run_folder import write_json
+from stack.postgres import sessions
+from stack.postgres.nodes import SERVERS
+from stack.postgres.servers import Cluster
 
 _ROWS_PER_FETCH: Final = 5_000
+_WRITABLE: Final = "SELECT NOT pg_is_in_recovery() AS writable, epoch FROM cluster_epoch"
 _ANSWER_LIMIT: Final = aiohttp.ClientTimeout(total=30)
 
 
@@ -34,6 +38,20 @@ async def dump_engine(url: str, folder: Path) -> dict[str, Any]:
         state = await answer.json()
     write_json(folder / "engine.json", state)
     return state
+
+
+async def database_servers(cluster: Cluster) -> list[dict[str, Any]]:
+    """What each server says of itself: whether it takes writes, and the cluster's epoch as far as it knows."""
+    return [await _server(cluster, node) for node in SERVERS]
+
+
+async def _server(cluster: Cluster, node: str) -> dict[str, Any]:
+    try:
+        async with sessions.session(cluster.dsn(cluster.address(node))) as session:
+            (row,) = await session.fetch(_WRITABLE)
+    except sessions.NOT_ANSWERING as error:
+        return {"node": node, "error": str(error) or type(error).__name__}
+    return {"node": node, **row}
 
 
 async def _dump_table(connection: asyncpg.Connection, folder: Path, name: str) -> int:

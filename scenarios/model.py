@@ -12,7 +12,7 @@ from chaos.conductor import LONGEST_S
 from chaos.durations import FOR_GOOD, parse_duration_s
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
-from reports.gate import EVERY_FAULT, OUTAGE, ObjectiveError, parse_objective
+from reports.gate import EVERY_FAULT, OF_A_FAULT, ObjectiveError, parse_objective
 from scenarios.library import profile_names
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import (
@@ -243,13 +243,13 @@ def _objective_problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
             key = "scope" if "scope" in str(error) else "objective"
             yield ("objectives", index, key), str(error)
             continue
-        known = _outage_scopes(scenario)
-        if part.objective == OUTAGE and part.scope is not None and part.scope not in known:
+        known = _fault_scopes(scenario)
+        if part.objective in OF_A_FAULT and part.scope is not None and part.scope not in known:
             yield ("objectives", index, "scope"), f"no fault is planned as {part.scope!r}; there are {', '.join(known)}"
 
 
-def _outage_scopes(scenario: Scenario) -> list[str]:
-    """What an outage can be asked of: every fault, or one by its id, kind or target."""
+def _fault_scopes(scenario: Scenario) -> list[str]:
+    """What an outage or the redundancy can be asked of: every fault, or one by its id, kind or target."""
     names = [EVERY_FAULT]
     for number, fault in enumerate(scenario.faults, start=1):
         names += [fault.fault_id(number), fault.kind, fault.target]

@@ -20,7 +20,7 @@ from reports.render import rebuild
 from reports.results import Verdict
 from reports.run_folder import merge_operations
 from scenarios.control import offer_faults
-from scenarios.dump import dump_database, dump_engine
+from scenarios.dump import database_servers, dump_database, dump_engine
 from scenarios.library import PROFILES
 from scenarios.loader import LoadedScenario
 from scenarios.platform_state import PlatformState
@@ -210,6 +210,7 @@ class Run:
         async with PlatformState(stack) as state:
             leader = await state.active_engine()
         await dump_engine(stack.base_url(leader), self.record.folder)
+        self.record.event("database_servers", servers=await database_servers(stack.postgres))
         rows = await dump_database(stack.postgres_dsn(), self.record.folder)
         operations = await asyncio.to_thread(merge_operations, self.record.folder)
         return [f"{rows['journal']:,} journal records, {operations:,} operations"]

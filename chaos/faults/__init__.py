@@ -10,12 +10,14 @@ from chaos.faults.cut import Cut
 from chaos.faults.freeze import Freeze
 from chaos.faults.kill import Kill
 from chaos.faults.latency import Latency
+from chaos.faults.switchover import Switchover
 
 KINDS: Final[Mapping[str, type[Fault]]] = {
     "latency": Latency,
     "cut": Cut,
     "kill": Kill,
     "freeze": Freeze,
+    "switchover": Switchover,
 }
 
 

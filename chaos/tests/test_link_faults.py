@@ -123,8 +123,13 @@ def test_a_direct_link_is_refused_before_anything_starts(kind: str) -> None:
 
 def test_the_link_of_whoever_is_active_is_checked_as_every_engine() -> None:
     topology = platform_topology(instruments=(), accounts=(), proxied=["engine:1->postgres"])
-    with pytest.raises(FaultError, match="engine:2->postgres:primary is a direct link"):
+    with pytest.raises(FaultError, match="engine:2->postgres:1, engine:2->postgres:2 is a direct link"):
         make_fault("cut", "engine:active->postgres", None).check(topology)
+
+
+def test_the_link_of_whoever_is_active_is_none_between_two_databases() -> None:
+    topology = platform_topology(instruments=(), accounts=(), proxied=["engine->postgres"])
+    make_fault("cut", "engine:active->postgres:primary", None).check(topology)
 
 
 @pytest.mark.parametrize("value", [None, "fast", "0 ms", "10 ms +- 20 ms", "150", "2 h"])

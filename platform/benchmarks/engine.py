@@ -23,7 +23,7 @@ from stack.accounts import generate_accounts
 from stack.binaries import postgres_folder
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from stack.topology import Instrument, Role, platform_topology
 from trading.core.commands import PlaceOrder
 from trading.core.orders import MICROS_PER_SHARE, AccountId, OrderType, Side, Symbol, TimeInForce

@@ -24,7 +24,7 @@ from rounds import report
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from stack.topology import Instrument, Topology, platform_topology
 from trading.core.commands import ChangePhase, Command, Deposit, ListInstrument, OpenAccount, PlaceOrder
 from trading.core.exchange import Exchange

@@ -27,7 +27,7 @@ from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
 from stack.ports import PortReserve
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from stack.topology import Instrument, Topology, platform_topology
 
 ROUNDS = 3

@@ -23,7 +23,7 @@ from rounds import report
 
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from stack.status import AccountStatus
 from trading.wire.orders import order_uuid
 

@@ -33,6 +33,7 @@ class Load:
         self._stopping = False
         self.acknowledged: dict[str, str] = {}
         self.refused: list[str] = []
+        self.unanswered: list[tuple[float, str]] = []  # when, and a status or an error, of what was then repeated
 
     async def __aenter__(self) -> Load:
         self._http = aiohttp.ClientSession(timeout=_ANSWER_LIMIT)
@@ -89,9 +90,11 @@ class Load:
         try:
             async with self._http.post(url, json=order, headers=headers) as response:
                 if response.status in (503, 504):
+                    self.unanswered.append((time.monotonic(), str(response.status)))
                     return False
                 answer = await response.json()
-        except (aiohttp.ClientError, OSError, TimeoutError):
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self.unanswered.append((time.monotonic(), type(error).__name__))
             return False
         if response.status == 200:
             self._acks_s.append(time.monotonic())

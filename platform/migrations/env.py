@@ -18,9 +18,9 @@ def _upgrade(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
-    roles = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
-    for statement in privileges.statements(roles):  # after each change, so that no table is forgotten
-        connection.execute(text(statement))
+        roles = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
+        for statement in privileges.statements(roles):  # with each change, so that no table is forgotten
+            connection.execute(text(statement))
 
 
 async def _run() -> None:

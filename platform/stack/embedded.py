@@ -16,28 +16,34 @@ from typing import Any, Final
 import aiohttp
 
 from stack.accounts import with_staff
-from stack.control import ControlServer
-from stack.errors import StackError, StartError, UnresolvedError
+from stack.control import ControlServer, call_async
+from stack.errors import StackError, StartError
+from stack.naming import Names
 from stack.options import StackOptions
 from stack.ports import PortReserve
+from stack.postgres.host import operations
+from stack.postgres.nodes import PAIR
+from stack.postgres.servers import Cluster
+from stack.postgres_watch import PostgresWatch
 from stack.process import ChildProcess, Identity, Launch
 from stack.programs import python_env
 from stack.redis import RedisPair, redis_url
 from stack.redis_watch import RedisWatch
 from stack.registry import ProcessEntry, RegistryEntry, ports_folder, remove_entry, sweep, write_entry
 from stack.roles import RoleWatch
-from stack.startup import Startup
+from stack.startup import CONTROL_SOCKET, SUPERVISOR_SOCKET, Startup
 from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
 from stack.tasks import end
-from stack.topology import REDIS_PRIMARY, REDIS_REPLICA, Link, Node, Role, Topology, UnknownSelectorError
+from stack.topology import POSTGRES_PRIMARY, REDIS_PRIMARY, Link, Node, Role, Topology, UnknownSelectorError
 from stack.wiring import HOST, Wiring, wire
 
 _STOP_ORDER: Final = (
     (Role.LOAD, Role.MARKET),
     (Role.API, Role.FEED),
     (Role.ENGINE,),
-    (Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.POSTGRES),
+    (Role.SUPERVISOR,),  # or it would take the end of its servers for their failure
+    (Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.POSTGRES, Role.WAL),
 )
 _STOP_LIMIT_S: Final = 3.0
 _RESTART_LIMIT_S: Final = 20.0
@@ -57,9 +63,10 @@ class EmbeddedStack:
     def __init__(self, topology: Topology, options: StackOptions, on_event: EventSink = _ignore) -> None:
         self.topology = with_staff(topology)
         self.options = options
+        self._names = Names(self.topology)
         self.stack_id = secrets.token_hex(4)
         self.folder = Path(f"/tmp/elson-{self.stack_id}")  # short: the path of a Unix socket ends at 107 bytes
-        self.control = ControlServer(self.folder / "control.sock")
+        self.control = ControlServer(self.folder / CONTROL_SOCKET)
         self.down_requested = asyncio.Event()
         self._on_event = on_event
         self._supervisor = Supervisor(self._event, self._register)
@@ -70,6 +77,7 @@ class EmbeddedStack:
         self._session: aiohttp.ClientSession | None = None
         self._roles: RoleWatch | None = None
         self._role_task: asyncio.Task[None] | None = None
+        self._postgres: PostgresWatch | None = None
         self._redis: RedisPair | None = None
         self._redis_watch: RedisWatch | None = None
         self._redis_task: asyncio.Task[None] | None = None
@@ -158,18 +166,32 @@ class EmbeddedStack:
     def toxiproxy_url(self) -> str:
         return f"http://{self.wiring.address('toxiproxy:1')}"
 
-    def postgres_dsn(self, name: str = "postgres:primary") -> str:
-        """Straight to that server, past any proxy."""
-        if self._startup is None:
+    @property
+    def postgres(self) -> Cluster:
+        """Addresses, database roles and folders of the PostgreSQL cluster."""
+        if self._postgres is None:
             raise StackError("the stack is not started")
-        return self._startup.pair.dsn(self.wiring.address(name))
+        return self._postgres.cluster
+
+    def postgres_dsn(self, name: str = POSTGRES_PRIMARY) -> str:
+        """As superuser, straight to the server that it is now, past any proxy."""
+        return self.postgres.dsn(self.wiring.address(self._names.find(name)))
+
+    async def ask_supervisor(self, operation: str, *, within_s: float = 60, **fields: Any) -> dict[str, Any]:
+        """``status``, ``failover``, ``switchover``, ``rejoin`` (node) or ``adopt`` (folder) of the PostgreSQL cluster.
+
+        Returns its status afterwards. Raises ControlError when it refuses or does not answer.
+        """
+        answer = await call_async(self.folder / SUPERVISOR_SOCKET, operation, within_s=within_s, **fields)
+        status: dict[str, Any] = answer["status"]
+        return status
 
     @property
     def redis_url(self) -> str:
         """For clients of the pair, past any proxy."""
         if Role.SENTINEL in self.options.roles:
             return redis_url(self.topology, self.wiring)
-        return f"redis://{self.wiring.address(self._find(REDIS_PRIMARY))}/0"
+        return f"redis://{self.wiring.address(self._names.find(REDIS_PRIMARY))}/0"
 
     @property
     def key_pepper(self) -> str:
@@ -191,73 +213,53 @@ class EmbeddedStack:
 
     def node(self, name: str) -> NodeStatus:
         """Raises UnknownSelectorError."""
-        return self._node_status(self._find(name))
+        return self._node_status(self._names.find(name))
 
     async def resolve(self, selector: str) -> list[Node]:
-        """The nodes a selector means now: a role (``api``), a node (``api:2``), a role of the
-        moment: ``engine:active|standby``, ``redis:primary|replica``.
-
-        Raises UnknownSelectorError for one that can never match, UnresolvedError when no engine answers in that role.
-        """
-        role, _, instance = selector.partition(":")
-        if role == Role.ENGINE and instance in ("active", "standby"):
-            found = set(await self._roles.with_role(instance)) if self._roles else set()
-            if not found:
-                raise UnresolvedError(f"no engine is {instance} at this moment")
-        elif selector in (REDIS_PRIMARY, REDIS_REPLICA) and self._redis_watch:
-            await self._redis_watch.ask()
-            found = {self._find(selector).name}
-        else:
-            found = {node.name for node in self.topology.nodes if selector in (node.role.value, node.name)}
-            if not found:
-                known = ", ".join(node.name for node in self.topology.nodes)
-                moving = f"engine:active|standby, {REDIS_PRIMARY}, {REDIS_REPLICA}"
-                raise UnknownSelectorError(f"no node is called {selector!r}; there are {known}, {moving}")
-        return [node for node in self.topology.nodes if node.name in found]
+        """The nodes a selector means now; see ``Names.resolve``."""
+        return await self._names.resolve(selector)
 
     async def resolve_links(self, selector: str) -> list[Link]:
-        """The links from one selector's nodes to another's, as in ``engine:active->postgres``. Raises likewise."""
-        client, arrow, server = (part.strip() for part in selector.partition("->"))
-        if not arrow:
-            raise UnknownSelectorError(f"{selector!r} is no link: expected CLIENT->SERVER, as in engine->postgres")
-        clients, servers = await self.resolve(client), await self.resolve(server)
-        found = [link for link in self.topology.links if link.client in clients and link.server in servers]
-        if not found:
-            raise UnknownSelectorError(f"no link matches {selector!r}")
-        return found
+        """The links from one selector's nodes to another's; see ``Names.resolve_links``."""
+        return await self._names.resolve_links(selector)
 
     async def freeze(self, name: str) -> None:
         """SIGSTOP to the node's process and everything it forked."""
-        node = self._find(name)
-        await (self._watch_of(node) or self._supervisor).freeze(node.name)
+        node = self._names.find(name)
+        await (self._redis_watch_of(node) or self._supervisor).freeze(node.name)
 
     async def resume(self, name: str) -> None:
         """SIGCONT; a Redis that may have been replaced meanwhile is killed and started as a replica instead."""
-        node = self._find(name)
-        if watch := self._watch_of(node):
+        node = self._names.find(name)
+        if watch := self._redis_watch_of(node):
             await watch.resume(node.name)
         else:
             self._supervisor.resume(node.name)
 
     async def kill(self, name: str) -> None:
         """SIGKILL; the node stays down until ``restart``."""
-        await self._supervisor.kill(self._find(name).name)
+        node = self._names.find(name)
+        if watch := self._postgres_watch_of(node):
+            await watch.hold_down(node.name)
+        else:
+            await self._supervisor.kill(node.name)
 
     async def terminate(self, name: str, within_s: float = _STOP_LIMIT_S) -> int:
         """An orderly end (SIGTERM), hard after ``within_s``; the node stays down. Returns the exit code."""
-        return await self._supervisor.terminate(self._find(name).name, within_s)
+        return await self._supervisor.terminate(self._names.find(name).name, within_s)
 
     async def restart(self, name: str, within_s: float = _RESTART_LIMIT_S) -> None:
         """Ends the node if it runs, starts it, and returns when it is ready. Raises StartError."""
-        node = self._find(name)
-        await (self._watch_of(node) or self._supervisor).restart(node.name, within_s)
+        node = self._names.find(name)
+        watch = self._redis_watch_of(node) or self._postgres_watch_of(node)
+        await (watch or self._supervisor).restart(node.name, within_s)
 
     async def start_program(self, name: str, argv: Sequence[str], env: Mapping[str, str]) -> ChildProcess:
         """Runs a program as the node ``name`` (market or load), its log and end like any node's.
 
         ``env`` is added to this process's environment. Await ``wait()`` of what is returned for its exit code.
         """
-        node = self._find(name)
+        node = self._names.find(name)
         log = self.options.log_folder / f"{name}.log"
         launch = Launch(tuple(argv), {**python_env(), **env}, log, cwd=Path.cwd(), guarded=True)
         await self._supervisor.start(node, launch)
@@ -277,20 +279,26 @@ class EmbeddedStack:
         self._wiring = wire(self.topology, self._ports.take, self.options.ports)
         self._session = aiohttp.ClientSession()
         engines = {n.name: self.base_url(n.name) for n in self.topology.nodes if n.role is Role.ENGINE}
-        self._roles = RoleWatch(self._session, engines, self._event)
+        self._roles = self._names.engines = RoleWatch(self._session, engines, self._event)
+        self._postgres = self._names.postgres = PostgresWatch(
+            self._supervisor, self._cluster(self._wiring), self._event
+        )
         self._redis = RedisPair(self.topology, self._wiring, self.folder / "redis")
-        self._redis_watch = RedisWatch(self._supervisor, self._redis, self._event)
+        self._redis_watch = self._names.redis = RedisWatch(self._supervisor, self._redis, self._event)
         self._startup = Startup(
             topology=self.topology,
             wiring=self._wiring,
             options=self.options,
             folder=self.folder,
             supervisor=self._supervisor,
+            postgres=self._postgres,
             redis=self._redis,
             session=self._session,
         )
         self.control.handlers["status"] = self._answer_status
         self.control.handlers["down"] = self._answer_down
+        self.control.handlers |= operations(self._postgres)
+        self.control.handlers["db"] = self._answer_db
         await self.control.start()
         if Role.ENGINE in self.options.roles:
             self._role_task = asyncio.get_running_loop().create_task(self._roles.run())
@@ -299,6 +307,8 @@ class EmbeddedStack:
         await end(*(task for task in (self._bringing_up, self._role_task, self._redis_task) if task))
         await self._supervisor.stop(_STOP_ORDER, _STOP_LIMIT_S)
         await self.control.stop()
+        if self._postgres:
+            await self._postgres.close()
         if self._redis:
             await self._redis.close()
         if self._session:
@@ -315,6 +325,9 @@ class EmbeddedStack:
         self.down_requested.set()
         return {}
 
+    async def _answer_db(self, operation: str, **fields: Any) -> dict[str, Any]:
+        return {"status": await self.ask_supervisor(operation, **fields)}
+
     def _event(self, name: str, **fields: object) -> None:
         if name == "node_exited" and self._roles:
             self._roles.forget(str(fields["node"]))
@@ -326,39 +339,34 @@ class EmbeddedStack:
         entry = RegistryEntry(owner=self._owner, folder=self.folder, processes=entries, status=self.status())
         write_entry(entry)
 
-    def _watch_of(self, node: Node) -> RedisWatch | None:
+    def _cluster(self, wiring: Wiring) -> Cluster:
+        servers = {node.name: wiring.ports[node.name] for node in self.topology.nodes if node.role is Role.POSTGRES}
+        links = {
+            link.name: wiring.listen(link)
+            for link in self.topology.links
+            if link.proxied and link.client.role in (Role.POSTGRES, Role.WAL) and link.server.name in PAIR
+        }
+        return Cluster.prepare(self.folder / "pg", self.options.log_folder, servers, links)
+
+    def _redis_watch_of(self, node: Node) -> RedisWatch | None:
         """Who knows in which role a Redis may run, when there are sentinels."""
         return self._redis_watch if self._redis_task and node.role is Role.REDIS else None
 
-    def _find(self, name: str) -> Node:
-        if self._redis_watch and name in (REDIS_PRIMARY, REDIS_REPLICA):
-            name = self._redis_watch.primary if name == REDIS_PRIMARY else self._redis_watch.replica
-        for node in self.topology.nodes:
-            if node.name == name:
-                return node
-        raise UnknownSelectorError(f"no node is called {name!r}")
+    def _postgres_watch_of(self, node: Node) -> PostgresWatch | None:
+        """Who lets the cluster's supervisor start a server, when there is one."""
+        supervised = Role.SUPERVISOR in self.options.roles and node.role in (Role.POSTGRES, Role.WAL)
+        return self._postgres if supervised else None
 
     def _node_status(self, node: Node) -> NodeStatus:
         process, state = self._supervisor.process(node.name), self._supervisor.state(node.name)
         return NodeStatus(
             name=node.name,
-            role=self._role(node),
+            role=self._names.role(node),
             pid=process.pid if process and process.running else None,
             host=HOST,
             port=self._wiring.ports.get(node.name) if self._wiring else None,
             state=state.value,
         )
-
-    def _role(self, node: Node) -> str:
-        match node.role:
-            case Role.ENGINE:
-                return (self._roles and self._roles.role(node.name)) or node.role.value
-            case Role.POSTGRES:
-                return node.instance
-            case Role.REDIS if self._redis_watch:
-                return self._redis_watch.role(node.name)
-            case _:
-                return node.role.value
 
     def _endpoints(self, role: Role, scheme: str) -> list[str]:
         nodes = [node for node in self.topology.nodes if node.role is role and self._wiring]

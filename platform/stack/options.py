@@ -12,13 +12,16 @@ from stack.topology import Role
 
 # Market and load are started by the run, through start_program.
 EMBEDDED_ROLES: Final = frozenset(
-    {Role.POSTGRES, Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.ENGINE, Role.API, Role.FEED}
+    {Role.POSTGRES, Role.WAL, Role.SUPERVISOR, Role.REDIS, Role.SENTINEL, Role.TOXIPROXY}
+    | {Role.ENGINE, Role.API, Role.FEED}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """``log_folder`` gets ``<node>.log`` files; ``roles`` are started by ``start``; ``ports`` fixes some nodes' ports.
+    """Without a supervisor nobody fails PostgreSQL over; without a receiver (wal) commits wait for the standby alone.
+
+    ``log_folder`` gets ``<node>.log`` files; ``roles`` are started by ``start``; ``ports`` fixes some nodes' ports.
 
     ``programs`` are the command lines of the platform's processes; an engine among the roles brings the migration
     and the seeding with it.

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from stack.binaries import cache_folder
-from stack.postgres import PostgresPair
+from stack.postgres import nodes
+from stack.postgres.servers import Cluster
 from stack.process import Launch
 from stack.redis import redis_url
 from stack.topology import Node, Role, Topology
 from stack.wiring import HOST, Wiring
 
+# Each logs in as a role of its own, which may do what its tables say in trading.infra.privileges.
+DATABASE_ROLES: Final[Mapping[Role, str]] = {Role.ENGINE: nodes.ENGINE, Role.API: nodes.API, Role.FEED: nodes.FEED}
 PROGRAMS: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.ENGINE: (sys.executable, "-m", "trading.engine"),
     Role.API: (sys.executable, "-m", "trading.api"),
@@ -32,25 +35,23 @@ class Programs:
 
     topology: Topology
     wiring: Wiring
-    postgres: PostgresPair
+    postgres: Cluster
     log_folder: Path
     lease_ttl_ms: int
     key_pepper: str = field(repr=False)
 
     def node(self, node: Node, argv: tuple[str, ...]) -> Launch:
         """An engine, api or feed, which reaches its servers through its own links."""
-        links = {role: self.wiring.servers(node, role) for role in (Role.POSTGRES, Role.ENGINE)}
         own = {"ELSON_NODE": node.name, "ELSON_HOST": HOST, "ELSON_PORT": str(self.wiring.ports[node.name])}
-        own |= self._redis(node)
-        return Launch(argv, {**python_env(), **self._settings(links), **own}, self._log(node.name), cwd=Path.cwd())
+        settings = self._settings(self.wiring.servers(node, Role.ENGINE)) | self._postgres(node) | self._redis(node)
+        return Launch(argv, {**python_env(), **settings, **own}, self._log(node.name), cwd=Path.cwd())
 
     def one_shot(self, name: str, argv: tuple[str, ...]) -> Launch:
         """Preparations such as migrating and seeding, which reach every server directly."""
-        direct = {Role.ENGINE: [self.wiring.address(node) for node in self.topology.nodes if node.role is Role.ENGINE]}
-        direct[Role.POSTGRES] = [self.wiring.address("postgres:primary")]
+        engines = [self.wiring.address(node) for node in self.topology.nodes if node.role is Role.ENGINE]
         own = {"ELSON_NODE": name, "ELSON_HOST": HOST, "ELSON_PORT": "1"}  # it serves nothing, but must have one
-        env = {**python_env(), **self._settings(direct), **own}
-        return Launch(argv, env, self._log(name), cwd=Path.cwd())
+        own["ELSON_POSTGRES_DSN"] = self.postgres.dsn(self.postgres.address(nodes.PAIR[0]), nodes.MIGRATOR)
+        return Launch(argv, {**python_env(), **self._settings(engines), **own}, self._log(name), cwd=Path.cwd())
 
     def write_seed(self, path: Path) -> None:
         """Instruments, accounts, keys and people with their secrets, readable by this user only."""
@@ -68,12 +69,21 @@ class Programs:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(seed, file)
 
-    def _settings(self, servers: Mapping[Role, list[str]]) -> dict[str, str]:
+    def _settings(self, engines: list[str]) -> dict[str, str]:
         settings = {"ELSON_LEASE_TTL_MS": str(self.lease_ttl_ms), "ELSON_KEY_PEPPER": self.key_pepper}
-        for address in servers[Role.POSTGRES][:1]:
-            settings["ELSON_POSTGRES_DSN"] = self.postgres.dsn(address)
-        if servers[Role.ENGINE]:
-            settings["ELSON_ENGINE_URLS"] = ",".join(f"http://{address}" for address in servers[Role.ENGINE])
+        if engines:
+            settings["ELSON_ENGINE_URLS"] = ",".join(f"http://{address}" for address in engines)
+        return settings
+
+    def _postgres(self, client: Node) -> dict[str, str]:
+        """Both servers of the pair, of which the client finds the primary; the replica for who has a link to it."""
+        links = [link for link in self.wiring.links if link.client == client]
+        listens = {link.server.name: self.wiring.listen(link) for link in links if link.server.role is Role.POSTGRES}
+        settings = {}
+        if pair := [listens[server] for server in nodes.PAIR if server in listens]:
+            settings["ELSON_POSTGRES_DSN"] = self.postgres.dsn(",".join(pair), DATABASE_ROLES[client.role])
+        if nodes.REPLICA in listens:
+            settings["ELSON_POSTGRES_READ_DSN"] = self.postgres.dsn(listens[nodes.REPLICA], nodes.READER)
         return settings
 
     def _redis(self, client: Node) -> dict[str, str]:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+import sys
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 
-from stack import postgres
 from stack.binaries import require
-from stack.errors import StackError, StartError
+from stack.control import call_async
+from stack.errors import ControlError, StackError, StartError
 from stack.options import StackOptions
-from stack.postgres import PostgresPair
-from stack.process import ChildProcess, Launch, log_tail
-from stack.programs import MIGRATE, SEED, Programs
+from stack.postgres import tools
+from stack.postgres.__main__ import CONFIG
+from stack.postgres.__main__ import Config as SupervisorConfig
+from stack.postgres.bootstrap import Bootstrap
+from stack.postgres_watch import PostgresWatch
+from stack.process import Launch
+from stack.programs import MIGRATE, SEED, Programs, python_env
 from stack.redis import RedisPair
 from stack.supervisor import Supervisor
 from stack.topology import Node, Role, Topology
 from stack.toxiproxy import proxies_listen, toxiproxy_argv, write_proxies
 from stack.wiring import HOST, Wiring
 
+CONTROL_SOCKET = "control.sock"  # of the stack's owner; both below the stack's folder
+SUPERVISOR_SOCKET = "supervisor.sock"
 _ANSWER_LIMIT = aiohttp.ClientTimeout(total=2)
 _TOXIPROXY = Node(Role.TOXIPROXY, "1")
-_PRIMARY, _STANDBY = Node(Role.POSTGRES, "primary"), Node(Role.POSTGRES, "standby")
+_SUPERVISOR = Node(Role.SUPERVISOR, "1")
+_SUPERVISE = (sys.executable, "-m", "stack.postgres")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +45,14 @@ class Startup:
     options: StackOptions
     folder: Path
     supervisor: Supervisor
+    postgres: PostgresWatch
     redis: RedisPair
     session: aiohttp.ClientSession
-    pair: PostgresPair = field(init=False)
     programs: Programs = field(init=False)
 
     def __post_init__(self) -> None:
-        logs = self.options.log_folder
-        pair = PostgresPair.prepare(self.folder / "pg", logs)
-        programs = Programs(self.topology, self.wiring, pair, logs, self.options.lease_ttl_ms, secrets.token_hex(32))
-        object.__setattr__(self, "pair", pair)
+        logs, cluster = self.options.log_folder, self.postgres.cluster
+        programs = Programs(self.topology, self.wiring, cluster, logs, self.options.lease_ttl_ms, secrets.token_hex(32))
         object.__setattr__(self, "programs", programs)
 
     async def run(self) -> None:
@@ -67,16 +73,18 @@ class Startup:
             if node.role in (Role.REDIS, Role.SENTINEL) and node.role in self.options.roles
         ]
         proxies = steps.create_task(self._toxiproxy())
-        cluster = steps.create_task(self._initdb())
-        primary = steps.create_task(self._primary(needs=(cluster,)))
-        standby = steps.create_task(self._standby(needs=(primary, proxies)))
+        bootstrap = Bootstrap(self.postgres.cluster, self.postgres, receiver=Role.WAL in self.options.roles)
+        cluster = steps.create_task(self._database(bootstrap.initialise, needs=()))
+        primary = steps.create_task(self._database(bootstrap.primary, needs=(cluster,)))
+        others = steps.create_task(self._database(bootstrap.others, needs=(primary, proxies)))
+        steps.create_task(self._supervise(needs=(others,)))
         migration = steps.create_task(self._migrate(needs=(primary,)))
         for node in self.topology.nodes:
             if node.role in self.options.programs:
                 # They wait for their database, so they start beside it; but initdb, which everything waits for, must
                 # not share the processors with them.
                 steps.create_task(self._program(node, needs=(*redis, proxies, cluster)))
-        steps.create_task(self._seed(needs=(standby, migration)))
+        steps.create_task(self._seed(needs=(others, migration)))
 
     async def _redis(self, node: Node) -> None:
         launch = self._launch(node, self.redis.files.first(node))
@@ -91,50 +99,40 @@ class Startup:
             url = f"http://{HOST}:{port}"
             await self.supervisor.start(_TOXIPROXY, launch, lambda: proxies_listen(self.session, url, expected))
 
-    async def _initdb(self) -> None:
+    async def _database(self, part: Callable[[], Awaitable[object]], needs: Iterable[asyncio.Task[None]]) -> None:
+        await _all_done(needs)
         if Role.POSTGRES in self.options.roles:
-            await run_tool(self.pair.initdb(), "initdb of postgres:primary")
-            self.pair.configure_primary()
+            await part()
 
-    async def _primary(self, needs: Iterable[asyncio.Task[None]]) -> None:
-        await asyncio.wait(needs)
-        if Role.POSTGRES in self.options.roles:
-            await self._postgres(_PRIMARY)
-            await postgres.create_database(self.pair.dsn(self.wiring.address(_PRIMARY)))
-
-    async def _standby(self, needs: Iterable[asyncio.Task[None]]) -> None:
-        await asyncio.wait(needs)
-        if Role.POSTGRES in self.options.roles:
-            await run_tool(self.pair.basebackup(self.wiring.ports[_PRIMARY.name]), "base backup of postgres:primary")
-            self.pair.configure_standby(self.wiring.servers(_STANDBY, Role.POSTGRES)[0])
-            await self._postgres(_STANDBY)
-            dsn = self.pair.dsn(self.wiring.address(_PRIMARY))
-            await postgres.require_standby(dsn)
-            await postgres.standby_is_synchronous(dsn)
-
-    async def _postgres(self, node: Node) -> None:
-        port = self.wiring.ports[node.name]
-        dsn = self.pair.dsn(self.wiring.address(node))
-        await self.supervisor.start(node, self.pair.server(node.instance, port), lambda: postgres.accepts(dsn))
+    async def _supervise(self, needs: Iterable[asyncio.Task[None]]) -> None:
+        await _all_done(needs)
+        if Role.SUPERVISOR in self.options.roles:
+            control = self.folder / SUPERVISOR_SOCKET
+            config = self.folder / "supervisor.json"
+            SupervisorConfig(self.postgres.cluster, self.folder / CONTROL_SOCKET, control).write(config)
+            env = {**python_env(), CONFIG: str(config)}
+            log = self.options.log_folder / f"{_SUPERVISOR.name}.log"
+            launch = Launch(_SUPERVISE, env, log, cwd=Path.cwd(), guarded=True)
+            await self.supervisor.start(_SUPERVISOR, launch, lambda: _answers(control))
 
     async def _migrate(self, needs: Iterable[asyncio.Task[None]]) -> None:
-        await asyncio.wait(needs)
+        await _all_done(needs)
         if Role.ENGINE in self.options.roles:
-            await run_tool(self.programs.one_shot("migrate", MIGRATE), "the database migration")
+            await tools.run(self.programs.one_shot("migrate", MIGRATE), "the database migration")
 
     async def _program(self, node: Node, needs: Iterable[asyncio.Task[None]]) -> None:
-        await asyncio.wait(needs)
+        await _all_done(needs)
         if node.role in self.options.roles:
             url = f"http://{self.wiring.address(node)}/health/ready"
             launch = self.programs.node(node, self.options.programs[node.role])
             await self.supervisor.start(node, launch, lambda: self._http_ready(url))
 
     async def _seed(self, needs: Iterable[asyncio.Task[None]]) -> None:
-        await asyncio.wait(needs)
+        await _all_done(needs)
         if Role.ENGINE in self.options.roles:
             seed = self.folder / "seed.json"
             self.programs.write_seed(seed)
-            await run_tool(self.programs.one_shot("seeding", (*SEED, str(seed))), "the seeding")
+            await tools.run(self.programs.one_shot("seeding", (*SEED, str(seed))), "the seeding")
             seed.unlink()
 
     async def _http_ready(self, url: str) -> bool:
@@ -150,12 +148,14 @@ class Startup:
         )
 
 
-async def run_tool(launch: Launch, what: str) -> None:
-    """Runs a program to its end, which cancelling hastens. Raises StartError when it fails."""
-    process = ChildProcess.start(launch)
+async def _all_done(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Their errors are the task group's."""
+    if waiting := list(tasks):
+        await asyncio.wait(waiting)
+
+
+async def _answers(control: Path) -> bool:
     try:
-        code = await process.wait()
-    finally:
-        await process.kill()
-    if code != 0:
-        raise StartError(f"{what} failed with exit code {code}; its log ({launch.log}) ends:\n{log_tail(launch.log)}")
+        return bool(await call_async(control, "status"))
+    except ControlError:
+        return False

@@ -10,6 +10,8 @@ from typing import Final
 
 class Role(StrEnum):
     POSTGRES = "postgres"
+    WAL = "wal"  # receives the log of the primary: the third copy, and the archive's source
+    SUPERVISOR = "supervisor"  # of the PostgreSQL cluster
     REDIS = "redis"
     SENTINEL = "sentinel"
     TOXIPROXY = "toxiproxy"
@@ -20,13 +22,22 @@ class Role(StrEnum):
     LOAD = "load"
 
 
+POSTGRES_PRIMARY: Final = "postgres:primary"
+POSTGRES_STANDBY: Final = "postgres:standby"  # the synchronous one
+POSTGRES_REPLICA: Final = "postgres:replica"  # the one for reads
 REDIS_PRIMARY: Final = "redis:primary"
 REDIS_REPLICA: Final = "redis:replica"
+# Who holds them changes while the platform runs.
+MOVING_ROLES: Final = (
+    *("engine:active", "engine:standby"),
+    *(POSTGRES_PRIMARY, POSTGRES_STANDBY, POSTGRES_REPLICA),
+    *(REDIS_PRIMARY, REDIS_REPLICA),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """``name`` is ``role:instance``, as in ``engine:1``, ``postgres:primary`` or ``redis:1``."""
+    """``name`` is ``role:instance``, as in ``engine:1``, ``postgres:2`` or ``wal:1``."""
 
     role: Role
     instance: str
@@ -123,34 +134,40 @@ def platform_topology(
     apis: int = 2,
     feeds: int = 1,
 ) -> Topology:
-    """The embedded platform: PostgreSQL pair, Redis pair, sentinels, Toxiproxy, engines, apis, feeds, market and load.
+    """The embedded platform: PostgreSQL cluster, Redis pair and sentinels, Toxiproxy, engines, apis, feeds, clients.
 
     ``proxied`` holds link selectors (see ``matching_links``); each link one matches gets a proxy.
     Raises UnknownSelectorError for a selector that matches no link.
     """
-    primary, standby = Node(Role.POSTGRES, "primary"), Node(Role.POSTGRES, "standby")
+    *pair, replica = postgres_nodes()
+    receiver, supervisor = Node(Role.WAL, "1"), Node(Role.SUPERVISOR, "1")
     redis, toxiproxy = redis_nodes(), Node(Role.TOXIPROXY, "1")
     engine_nodes = tuple(Node(Role.ENGINE, str(n + 1)) for n in range(engines))
     api_nodes = tuple(Node(Role.API, str(n + 1)) for n in range(apis))
     feed_nodes = tuple(Node(Role.FEED, str(n + 1)) for n in range(feeds))
     market, load = Node(Role.MARKET, "1"), Node(Role.LOAD, "1")
     paths = [
-        (standby, primary),
-        *((engine, server) for engine in engine_nodes for server in (primary, *redis)),
-        *((api, server) for api in api_nodes for server in (*engine_nodes, primary, *redis)),
-        *((feed, server) for feed in feed_nodes for server in (*redis, primary)),
+        *((follower, server) for follower in (*pair, replica, receiver) for server in pair if server != follower),
+        *((engine, server) for engine in engine_nodes for server in (*pair, *redis)),
+        *((api, server) for api in api_nodes for server in (*engine_nodes, *pair, replica, *redis)),
+        *((feed, server) for feed in feed_nodes for server in (*redis, *pair)),
         *((client, api) for client in (market, load) for api in api_nodes),
         *((load, feed) for feed in feed_nodes),
     ]
     links = tuple(Link(client, server) for client, server in paths)
     chosen = {link.name for selector in proxied for link in matching_links(links, selector)}
-    servers = (primary, standby, *redis, *sentinel_nodes(), toxiproxy)
+    servers = (*pair, replica, receiver, supervisor, *redis, *sentinel_nodes(), toxiproxy)
     return Topology(
         nodes=(*servers, *engine_nodes, *api_nodes, *feed_nodes, market, load),
         links=tuple(Link(link.client, link.server, proxied=link.name in chosen) for link in links),
         instruments=tuple(instruments),
         accounts=tuple(accounts),
     )
+
+
+def postgres_nodes() -> tuple[Node, ...]:
+    """The pair, of which the first begins as the primary, then the replica for reads, which never becomes one."""
+    return tuple(Node(Role.POSTGRES, str(n + 1)) for n in range(3))
 
 
 def redis_nodes() -> tuple[Node, ...]:
@@ -166,7 +183,8 @@ def sentinel_nodes() -> tuple[Node, ...]:
 def matching_links(links: Iterable[Link], selector: str) -> list[Link]:
     """Links whose ends match ``client->server``; an end is a role (``engine``) or a node (``engine:1``).
 
-    ``postgres`` as a server means any PostgreSQL node. Raises UnknownSelectorError when nothing matches.
+    A moving role (``postgres:primary``) matches whoever may come to hold it. Raises UnknownSelectorError when nothing
+    matches.
     """
     client, arrow, server = selector.partition("->")
     if not arrow:
@@ -180,4 +198,11 @@ def matching_links(links: Iterable[Link], selector: str) -> list[Link]:
 
 
 def _is(node: Node, selector: str) -> bool:
-    return selector in (node.role.value, node.name)
+    return selector in (node.role.value, node.name) or (selector in MOVING_ROLES and _may_hold(node, selector))
+
+
+def _may_hold(node: Node, moving_role: str) -> bool:
+    if moving_role.partition(":")[0] != node.role.value:
+        return False
+    *pair, replica = postgres_nodes()
+    return node.role is not Role.POSTGRES or node in ((replica,) if moving_role == POSTGRES_REPLICA else pair)

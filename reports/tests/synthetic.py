@@ -66,7 +66,7 @@ def _metrics(plan: Plan) -> list[dict[str, Any]]:
     rng = random.Random(plan.seed)
     rows = []
     for second in range(int(plan.end_s)):
-        for node, cpu in (("engine:1", 35), ("engine:2", 10), ("api:1", 30), ("postgres:primary", 25), ("load:1", 20)):
+        for node, cpu in (("engine:1", 35), ("engine:2", 10), ("api:1", 30), ("postgres:1", 25), ("load:1", 20)):
             if node == "engine:1" and second > plan.kill_s:
                 continue
             values = {"cpu_percent": cpu + rng.random() * 10, "rss_bytes": 80e6 + 1e6 * second}
@@ -86,7 +86,7 @@ def _run(plan: Plan, operations: int) -> dict[str, Any]:
         "dirty": False,
         "versions": {"python": "3.11.7", "postgres": "16.2"},
         "machine": {"cores": 2, "memory_bytes": 8 * 2**30, "processor": "<script>alert(1)</script>"},
-        "topology": {"nodes": ["engine:1", "engine:2"], "links": ["engine:1->postgres:primary"]},
+        "topology": {"nodes": ["engine:1", "engine:2"], "links": ["engine:1->postgres:1"]},
         "configuration": {"rate_per_s": plan.rate_per_s},
         "scheduled_operations": operations,
         "objectives": [
@@ -108,6 +108,7 @@ def _write_events(folder: Path, plan: Plan) -> None:
         happenings.append((end, "phase", {"phase": name, "state": "ended"}))
     slow = {"fault_id": "slow", "kind": "latency", "target": "engine->postgres", "permanent": False}
     kill = {"fault_id": "crash", "kind": "kill", "target": "engine:active", "permanent": True}
+    happenings += _database_fails_over(plan)
     happenings += [
         (0.5, "role_changed", {"node": "engine:1", "role": "active", "epoch": 1}),
         (0.6, "role_changed", {"node": "engine:2", "role": "standby", "epoch": 1}),
@@ -122,6 +123,20 @@ def _write_events(folder: Path, plan: Plan) -> None:
     with EventLog(folder) as log:
         for at_s, event, details in sorted(happenings, key=lambda happening: happening[0]):
             log.add(event, at_ns=START_NS + int(at_s * S), **details)
+
+
+def _database_fails_over(plan: Plan) -> list[tuple[float, str, dict[str, Any]]]:
+    """Together with the engine; its standby takes over, and is alone with the receiver of the log for a while."""
+    servers = [{"node": f"postgres:{n}", "writable": n == 2, "epoch": 2} for n in (1, 2, 3)]
+    return [
+        (0.4, "supervisor_started", {"primary": "postgres:1", "step": "steady"}),
+        (plan.kill_s + 0.02, "node_exited", {"node": "postgres:1"}),
+        (plan.kill_s + 0.3, "role_changed", {"node": "postgres:1", "role": "standby", "epoch": 2}),
+        (plan.kill_s + 0.3, "role_changed", {"node": "postgres:2", "role": "primary", "epoch": 2}),
+        (plan.kill_s + 0.4, "node_started", {"node": "postgres:1"}),
+        (plan.kill_s + 0.5, "sync_set_grown", {"sync": ["postgres:1", "wal:1"], "was": ["wal:1"]}),
+        (plan.end_s + 2.5, "database_servers", {"servers": servers}),
+    ]
 
 
 def _evidence(summary: str) -> dict[str, Any]:

@@ -91,3 +91,10 @@ def test_the_usual_gap_is_what_an_outage_must_be_told_from(folder: Path) -> None
     assert usual_ms is not None
     assert 20 < usual_ms < 280
     assert usual_ms < outages(record)[1].duration_ms
+
+
+def test_an_outage_that_a_fault_causes_while_it_is_being_applied_is_its_own() -> None:
+    fault = Fault("planned", "switchover", "postgres:primary", permanent=True, injected_ns=3_500 * MS)
+    fault.planned_ns = 3_000 * MS
+    outage = outage_of(fault, successes((3_010, 3_390)), horizon_ns=9_990 * MS, settle_ns=500 * MS)
+    assert outage.duration_ms == 400

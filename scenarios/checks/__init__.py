@@ -9,7 +9,19 @@ import msgspec
 from reports.record import Record
 from reports.results import CheckResult
 from reports.run_folder import write_json
-from scenarios.checks import acknowledged, cancels, charges, conservation, feed, fills, intended, replay, state, unknown
+from scenarios.checks import (
+    acknowledged,
+    cancels,
+    charges,
+    conservation,
+    feed,
+    fills,
+    intended,
+    primary,
+    replay,
+    state,
+    unknown,
+)
 from scenarios.checks.check import Check
 
 ALL_CHECKS: Final[tuple[Check, ...]] = (
@@ -25,6 +37,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     replay.SEQUENCE_CHECK,
     replay.TABLES_CHECK,
     state.STATE_CHECK,
+    primary.CHECK,
     feed.GAPS_CHECK,
     feed.BOOK_CHECK,
 )

@@ -69,6 +69,7 @@ class PostgresCluster:
         await self._control.start()
         self._config.write(self._config_file)
         bootstrap = Bootstrap(self.cluster, self.host)
+        await bootstrap.initialise()
         await bootstrap.primary()
         await bootstrap.others()
         if self._supervised:

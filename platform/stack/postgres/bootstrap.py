@@ -23,12 +23,21 @@ _STATES = "SELECT application_name, sync_state FROM pg_stat_replication WHERE st
 
 
 class Bootstrap:
-    """Two halves, so that the schema can be migrated while the others are copied. Set no time limits themselves."""
+    """Three parts, so that the schema can be migrated while the others are copied. Set no time limits themselves.
 
-    def __init__(self, cluster: Cluster, host: ProcessHost) -> None:
+    Without a ``receiver`` commits wait for the standby alone.
+    """
+
+    def __init__(self, cluster: Cluster, host: ProcessHost, *, receiver: bool = True) -> None:
         self._cluster = cluster
         self._host = host
         self._first = PAIR[0]
+        self._partners = (PAIR[1], RECEIVER) if receiver else (PAIR[1],)
+
+    async def initialise(self) -> None:
+        """The first server's data. Raises StartError."""
+        await tools.run(self._cluster.initdb(), f"initdb of {self._first}")
+        self._cluster.configure()
 
     async def primary(self) -> None:
         """``postgres:1`` accepts connections, with database, roles, epoch table and its followers' slots.
@@ -36,8 +45,6 @@ class Bootstrap:
         Raises StartError.
         """
         cluster = self._cluster
-        await tools.run(cluster.initdb(), f"initdb of {self._first}")
-        cluster.configure()
         await self._start(self._first)
         address = cluster.address(self._first)
         async with sessions.session(cluster.dsn(address, database="postgres")) as admin:
@@ -51,25 +58,31 @@ class Bootstrap:
             connection.terminate()
 
     async def others(self) -> Record:
-        """All five processes run, a commit waits for a second copy, and the record says so. Raises StartError."""
+        """All processes run, a commit waits for a second copy, and the record says so. Raises StartError."""
         cluster, standby = self._cluster, PAIR[1]
         cluster.write_upstream(self._first)
-        await self._start(RECEIVER)
+        if RECEIVER in self._partners:
+            await self._start(RECEIVER)
         await tools.run(cluster.basebackup(standby, self._first), f"base backup of {self._first}")
         await self._copy(standby, REPLICA)
         await asyncio.gather(*(self._follow(node) for node in (standby, REPLICA)))
-        partners = (standby, RECEIVER)
-        cluster.write_identity(self._first, cluster.leader(partners))
+        cluster.write_identity(self._first, cluster.leader(self._partners))
         async with sessions.session(cluster.dsn(cluster.address(self._first))) as admin:
             await admin.fetch("SELECT pg_reload_conf()")
-            while not await _synchronous(admin):
+            while not await self._counted(admin):
                 await asyncio.sleep(_POLL_S)
         identifier = ControlData.read(cluster.data(self._first)).system_identifier
-        record = Record(system_identifier=identifier, epoch=1, timeline=1, primary=self._first, sync=partners)
+        record = Record(system_identifier=identifier, epoch=1, timeline=1, primary=self._first, sync=self._partners)
         return RecordFile.create(cluster.record, record).record
 
     async def _start(self, node: str) -> None:
         await self._host.start(node)
+
+    async def _counted(self, admin: sessions.Session) -> bool:
+        """The first partner confirms commits, any other one would."""
+        states = {row["application_name"]: row["sync_state"] for row in await admin.fetch(_STATES)}
+        wanted = dict(zip(self._partners, ("sync", "potential"), strict=False))
+        return all(states.get(application_name(node)) == state for node, state in wanted.items())
 
     async def _copy(self, source: str, target: str) -> None:
         cluster = self._cluster
@@ -96,9 +109,3 @@ async def _until_accepted(admin: sessions.Session, host: ProcessHost, node: str)
             if await host.pid(node) is None:
                 raise StartError(f"{node} ended instead of starting") from None
         await asyncio.sleep(_POLL_S)
-
-
-async def _synchronous(admin: sessions.Session) -> bool:
-    states = {row["application_name"]: row["sync_state"] for row in await admin.fetch(_STATES)}
-    standby, receiver = (states.get(application_name(node)) for node in (PAIR[1], RECEIVER))
-    return (standby, receiver) == ("sync", "potential")

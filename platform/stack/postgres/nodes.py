@@ -15,9 +15,10 @@ SUPERUSER: Final = "elson"  # the stack's and the supervisor's own
 MIGRATOR: Final = "elson_migrator"
 ENGINE: Final = "elson_engine"
 API: Final = "elson_api"
+FEED: Final = "elson_feed"
 READER: Final = "elson_reader"
 REPLICATOR: Final = "elson_replicator"
-ROLES: Final = (SUPERUSER, MIGRATOR, ENGINE, API, READER, REPLICATOR)
+ROLES: Final = (SUPERUSER, MIGRATOR, ENGINE, API, FEED, READER, REPLICATOR)
 
 
 def application_name(node: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stack.postgres.nodes import API, DATABASE, ENGINE, MIGRATOR, READER, REPLICATOR, ROLES, SUPERUSER
+from stack.postgres.nodes import API, DATABASE, ENGINE, FEED, MIGRATOR, READER, REPLICATOR, ROLES, SUPERUSER
 from stack.postgres.settings import quoted
 
 _LIMITS: Final[Mapping[str, Mapping[str, str]]] = {
     ENGINE: {"idle_in_transaction_session_timeout": "2s", "lock_timeout": "2s"},
     API: {"idle_in_transaction_session_timeout": "2s", "lock_timeout": "2s", "statement_timeout": "10s"},
+    FEED: {"idle_in_transaction_session_timeout": "2s", "lock_timeout": "2s", "statement_timeout": "10s"},
     READER: {"default_transaction_read_only": "on", "statement_timeout": "10s"},
 }
 
@@ -53,6 +54,7 @@ def create_roles(passwords: Mapping[str, str]) -> str:
             statements.append(f"GRANT CONNECT ON DATABASE {DATABASE} TO {role}")
         limits = _LIMITS.get(role, {})
         statements += [f"ALTER ROLE {role} SET {name} = {quoted(value)}" for name, value in limits.items()]
+    statements.append(f"GRANT pg_read_all_stats TO {API}")  # /health tells of the followers
     statements.append(f"GRANT CREATE, TEMPORARY ON DATABASE {DATABASE} TO {MIGRATOR}")
     statements.append(f"ALTER SCHEMA public OWNER TO {MIGRATOR}")
     return ";\n".join([*statements, ""])

@@ -81,6 +81,16 @@ async def session(dsn: str) -> AsyncIterator[Session]:
         opened.close()
 
 
+@asynccontextmanager
+async def connection(dsn: str, *, within_s: float = 10) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """One for a few statements, which gives up on its own: a frozen server would hang its clients for ever."""
+    opened = await asyncpg.connect(dsn, timeout=within_s, command_timeout=within_s)
+    try:
+        yield opened
+    finally:
+        opened.terminate()
+
+
 async def answers(address: str, limit_s: float) -> bool:
     """Whether a server takes a new connection and forks a process that reads from it, at the price of one fork.
 

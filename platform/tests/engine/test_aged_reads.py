@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from stack.embedded import EmbeddedStack
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from trading.infra.aged_reads import AgedReads, read_from
 from trading.infra.database import DatabaseError, Pool
 
@@ -20,7 +20,7 @@ WHO = "SELECT inet_server_port() AS port"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def reads(postgres: EmbeddedStack) -> AsyncIterator[AgedReads]:
-    primary, replica = (Pool(postgres.postgres_dsn(f"postgres:{name}"), "reads") for name in ("primary", "standby"))
+    primary, replica = (Pool(postgres.postgres_dsn(f"postgres:{name}"), "reads") for name in ("primary", "replica"))
     yield AgedReads(primary, replica, most_lag_s=0.5)
     await replica.close()
     await primary.close()
@@ -43,23 +43,23 @@ async def until(reads: AgedReads, postgres: EmbeddedStack, expected: tuple[str, 
 async def test_a_replica_is_read_while_it_keeps_up_and_again_when_it_has_caught_up(
     postgres: EmbeddedStack, reads: AgedReads
 ) -> None:
-    await until(reads, postgres, ("postgres:standby", "replica"))
+    await until(reads, postgres, ("postgres:3", "replica"))
     async with (
-        connection(postgres.postgres_dsn("postgres:standby")) as standby,
+        connection(postgres.postgres_dsn("postgres:replica")) as standby,
         connection(postgres.postgres_dsn()) as primary,
     ):
         await standby.execute("SELECT pg_wal_replay_pause()")
         await primary.execute("CREATE TABLE not_replayed (id int)")
-        await until(reads, postgres, ("postgres:primary", "primary"))
+        await until(reads, postgres, ("postgres:1", "primary"))
         await standby.execute("SELECT pg_wal_replay_resume()")
-        await until(reads, postgres, ("postgres:standby", "replica"))
+        await until(reads, postgres, ("postgres:3", "replica"))
         await reads.run(lambda database: database.fetch("SELECT id FROM not_replayed"))
 
 
 async def test_without_its_replica_the_primary_is_read(postgres: EmbeddedStack, reads: AgedReads) -> None:
-    await until(reads, postgres, ("postgres:standby", "replica"))
-    await postgres.kill("postgres:standby")
-    assert await source(reads, postgres) == ("postgres:primary", "primary")
+    await until(reads, postgres, ("postgres:3", "replica"))
+    await postgres.kill("postgres:replica")
+    assert await source(reads, postgres) == ("postgres:1", "primary")
 
 
 async def test_a_replica_that_receives_nothing_is_not_taken_for_one_that_keeps_up(

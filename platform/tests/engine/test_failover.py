@@ -119,9 +119,10 @@ async def test_an_order_that_no_engine_can_have_taken_is_refused_for_certain(own
 
 
 async def test_a_look_up_does_not_confirm_an_order_that_only_the_primary_has(own_platform: EmbeddedStack) -> None:
-    """Its commit was cut off while waiting for the standby: the row is visible, and would be lost with the primary."""
+    """Its commit was cut off while waiting for a second copy: the row is visible, and may be lost with the primary."""
     async with Client(own_platform.status()) as client:
-        await own_platform.kill("postgres:standby")
+        for copy in ("postgres:standby", "wal:1"):
+            await own_platform.kill(copy)
         order = limit_order("buy", 1, "17.00")
         placing = asyncio.create_task(client.place(order))
         observer = await connect(own_platform.postgres_dsn(), "test")

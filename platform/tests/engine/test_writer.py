@@ -21,7 +21,7 @@ from trading.wire.journal import JournalRecord
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
-LINK = "engine:1->postgres:primary"
+LINK = "engine:1->postgres:1"
 SYNC_WAIT = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE $1"
 END_COMMIT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'WITH fence%' AND state = 'active'"
@@ -138,7 +138,7 @@ async def test_a_session_behind_a_cut_link_cannot_write_after_the_look_up(
     database: EmbeddedStack, observer: asyncpg.Connection[Any]
 ) -> None:
     """The server does not notice the cut: its session still waits for the lock, with the whole statement in hand."""
-    direct, proxied = database.wiring.address("postgres:primary"), _proxied(database)
+    direct, proxied = database.wiring.address("postgres:1"), _proxied(database)
     async with leading(database.postgres_dsn().replace(direct, proxied)) as leader:
         async with epoch_locked(database.postgres_dsn()):
             order = leader.submitting(buy())
@@ -155,7 +155,7 @@ async def test_a_session_behind_a_cut_link_cannot_write_after_the_look_up(
 async def test_a_link_cut_while_the_commit_waits_for_the_standby_loses_and_doubles_nothing(
     database: EmbeddedStack, observer: asyncpg.Connection[Any]
 ) -> None:
-    direct, proxied = database.wiring.address("postgres:primary"), _proxied(database)
+    direct, proxied = database.wiring.address("postgres:1"), _proxied(database)
     async with leading(database.postgres_dsn().replace(direct, proxied)) as leader:
         async with standby_frozen(database):
             order = leader.submitting(buy())

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from tests.client import Client, limit_order
 from tests.feed.listener import closed_with, market_data, same_book, sequences, trade_updates
 from tests.redis_pair import cut_replication, hit, whole_again

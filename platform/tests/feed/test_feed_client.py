@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from tests.client import Client, limit_order
 from tests.feed.damage import DEEDS, damaging
 from tests.feed.test_market_view import AAA, Floor, messages

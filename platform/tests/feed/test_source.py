@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.postgres import connection
+from stack.postgres.sessions import connection
 from tests.client import Client, limit_order
 from trading.feed.source import JournalSource
 from trading.infra import redis

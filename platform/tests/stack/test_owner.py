@@ -78,7 +78,7 @@ def test_no_node_outlives_a_killed_owner_not_even_a_frozen_backend(start_owner: 
     status = read_until(owner, "up")
     processes = descendants(owner)
     assert len(processes) > 12
-    assert {node["state"] for node in status["nodes"] if node["name"] == "postgres:primary"} == {"frozen"}
+    assert {node["state"] for node in status["nodes"] if node["name"] == "postgres:1"} == {"frozen"}
     owner.kill()
     assert survivors(processes) == []
     assert running_stacks() == []

@@ -43,7 +43,7 @@ async def test_an_outside_client_joins_with_what_the_status_tells(platform: Embe
 async def test_the_active_engine_is_whichever_leads_now(platform: EmbeddedStack, events: Events) -> None:
     (active,), (standby,) = await platform.resolve("engine:active"), await platform.resolve("engine:standby")
     assert {active.name, standby.name} == {"engine:1", "engine:2"}
-    (link,) = await platform.resolve_links("engine:active->postgres")
+    (link,) = await platform.resolve_links("engine:active->postgres:primary")
     assert (link.client, link.proxied) == (active, True)
     await platform.kill(active.name)
     async with asyncio.timeout(20):

@@ -15,9 +15,10 @@ import asyncpg
 import psutil
 import pytest
 
-from stack import postgres
 from stack.embedded import EmbeddedStack
 from stack.errors import NoSuchStackError, StackError
+from stack.postgres.nodes import DATABASE, SUPERUSER
+from stack.postgres.sessions import connection
 from stack.registry import find_stack, running_stacks
 from stack.toxiproxy import proxied_bytes
 from tests.stack.conftest import Events
@@ -35,7 +36,7 @@ async def test_an_acknowledged_commit_waits_for_the_standby(make_stack: MakeStac
     stack = make_stack()
     await stack.start()
     dsn = stack.postgres_dsn()
-    async with postgres.connection(dsn) as client:
+    async with connection(dsn) as client:
         await client.execute("CREATE TABLE t (n int)")
         await stack.kill("postgres:standby")
         commit = asyncio.create_task(client.execute("INSERT INTO t VALUES (1)"))
@@ -43,30 +44,30 @@ async def test_an_acknowledged_commit_waits_for_the_standby(make_stack: MakeStac
         assert not done
         await stack.restart("postgres:standby")
         assert await commit == "INSERT 0 1"
-    async with postgres.connection(stack.postgres_dsn("postgres:standby")) as standby:
+    async with connection(stack.postgres_dsn("postgres:standby")) as standby:
         assert await standby.fetchval("SELECT n FROM t") == 1
 
 
 async def test_what_was_committed_survives_the_death_of_the_primary(make_stack: MakeStack, events: Events) -> None:
     stack = make_stack()
     await stack.start()
-    async with postgres.connection(stack.postgres_dsn()) as client:
+    async with connection(stack.postgres_dsn()) as client:
         await client.execute("CREATE TABLE t AS SELECT 7 AS n")
     await stack.kill("postgres:primary")
     assert stack.node("postgres:primary").state == "exited"
     await stack.restart("postgres:primary")
     assert stack.node("postgres:primary").state == "ready"
-    async with postgres.connection(stack.postgres_dsn()) as client:
+    async with connection(stack.postgres_dsn()) as client:
         assert await client.fetchval("SELECT n FROM t") == 7
-    assert events.named("node_exited", node="postgres:primary", cause="killed", exit_code=-signal.SIGKILL)
+    assert events.named("node_exited", node="postgres:1", cause="killed", exit_code=-signal.SIGKILL)
 
 
 async def test_a_password_is_needed_to_reach_the_database(make_stack: MakeStack) -> None:
     stack = make_stack()
     await stack.start()
-    address = stack.wiring.address("postgres:primary")
+    address = stack.wiring.address("postgres:1")
     with pytest.raises(asyncpg.InvalidPasswordError):
-        async with postgres.connection(f"postgresql://{postgres.USER}:guess@{address}/{postgres.DATABASE}"):
+        async with connection(f"postgresql://{SUPERUSER}:guess@{address}/{DATABASE}"):
             pass
 
 
@@ -74,17 +75,17 @@ async def test_a_proxied_link_passes_through_its_own_proxy_and_a_direct_one_does
     stack = make_stack("engine:1->postgres", "postgres->postgres")
     await stack.start()
     links = {link.name: link for link in stack.status().links}
-    proxied, direct = links["engine:1->postgres:primary"], links["engine:2->postgres:primary"]
+    proxied, direct = links["engine:1->postgres:1"], links["engine:2->postgres:1"]
     assert proxied.listen != proxied.upstream
     assert direct.listen == direct.upstream
     async with aiohttp.ClientSession() as session:
         for link in (proxied, direct):
-            dsn = stack.postgres_dsn().replace(stack.wiring.address("postgres:primary"), link.listen)
-            async with postgres.connection(dsn) as client:
+            dsn = stack.postgres_dsn().replace(stack.wiring.address("postgres:1"), link.listen)
+            async with connection(dsn) as client:
                 await client.fetchval("SELECT repeat('x', 100000)")
         await stack.kill("postgres:standby")  # a connection is counted when it ends
         moved: dict[str, int] = {}
-        while not {proxied.name, "postgres:standby->postgres:primary"} <= moved.keys():
+        while not {proxied.name, "postgres:2->postgres:1"} <= moved.keys():
             moved = await proxied_bytes(session, stack.toxiproxy_url)
     assert moved[proxied.name] > 100_000
     assert direct.name not in moved
@@ -93,7 +94,7 @@ async def test_a_proxied_link_passes_through_its_own_proxy_and_a_direct_one_does
 async def test_a_frozen_server_stands_still_with_all_its_backends_until_resumed(make_stack: MakeStack) -> None:
     stack = make_stack()
     await stack.start()
-    async with postgres.connection(stack.postgres_dsn()) as client:
+    async with connection(stack.postgres_dsn()) as client:
         await stack.freeze("postgres:primary")
         pid = stack.node("postgres:primary").pid
         assert pid is not None
@@ -134,7 +135,7 @@ async def test_two_stacks_at_once_do_not_meet(make_stack: MakeStack) -> None:
         find_stack()
     await first.stop()
     assert find_stack().stack_id == second.stack_id
-    async with postgres.connection(second.postgres_dsn()) as client:
+    async with connection(second.postgres_dsn()) as client:
         assert await client.fetchval("SELECT 1") == 1
 
 

@@ -135,9 +135,11 @@ async def test_a_selector_that_can_match_nothing_is_refused(selector: str, make_
 async def test_selectors_mean_nodes_and_links(make_stack: MakeStack) -> None:
     stack = make_stack()
     assert [node.name for node in await stack.resolve("api")] == ["api:1", "api:2"]
-    assert [node.name for node in await stack.resolve("postgres:primary")] == ["postgres:primary"]
+    assert [node.name for node in await stack.resolve("postgres:2")] == ["postgres:2"]
     links = await stack.resolve_links("engine:2 -> postgres")
-    assert [link.name for link in links] == ["engine:2->postgres:primary"]
+    assert [link.name for link in links] == ["engine:2->postgres:1", "engine:2->postgres:2"]
+    with pytest.raises(UnresolvedError, match="nobody is postgres:primary before"):
+        await stack.resolve("postgres:primary")
     with pytest.raises(UnresolvedError, match="no engine is active"):
         await stack.resolve("engine:active")
     with pytest.raises(UnknownSelectorError, match="no link matches"):

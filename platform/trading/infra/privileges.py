@@ -18,6 +18,8 @@ class DatabaseRole(StrEnum):
 
 
 _READ, _ADD, _WRITE, _REMOVE = ("SELECT",), ("SELECT", "INSERT"), ("SELECT", "INSERT", "UPDATE"), ("DELETE",)
+# Looking an order up locks its row, which takes the right to change a column: this one only the tables have.
+_LOCK_ORDER: Final = "UPDATE (place)"
 _COMPLETE_AUDIT: Final = "UPDATE (outcome, status, before, after, completed_at)"
 
 # Orders and what they move come from the engine alone; secrets' hashes and the audit log are nobody's to read but the
@@ -31,7 +33,8 @@ GRANTS: Final[dict[DatabaseRole, dict[str, tuple[str, ...]]]] = {
         "account_configurations": _READ,
     },
     DatabaseRole.API: {
-        **dict.fromkeys(("journal", "fills", "ledger", "state_hashes", "orders", "balances", "instruments"), _READ),
+        **dict.fromkeys(("journal", "fills", "ledger", "state_hashes", "balances", "instruments"), _READ),
+        "orders": (*_READ, _LOCK_ORDER),
         **dict.fromkeys(("markets", "accounts", "kill_switches", "leader_epoch", "leader_lease"), _READ),
         **dict.fromkeys(("quotes", "minute_bars", "market_data_progress"), _READ),
         **dict.fromkeys(("account_configurations", "api_keys"), _WRITE),
@@ -39,7 +42,8 @@ GRANTS: Final[dict[DatabaseRole, dict[str, tuple[str, ...]]]] = {
         "audit_log": (*_ADD, _COMPLETE_AUDIT),
     },
     DatabaseRole.FEED: {
-        **dict.fromkeys(("journal", "orders", "fills", "instruments", "markets", "accounts", "api_keys"), _READ),
+        **dict.fromkeys(("journal", "snapshots", "orders", "fills", "balances"), _READ),
+        **dict.fromkeys(("instruments", "markets", "accounts", "api_keys"), _READ),
         **dict.fromkeys(("minute_bars", "market_data_progress"), _WRITE),
         "quotes": _ADD + _REMOVE,
     },
