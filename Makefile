@@ -49,6 +49,7 @@ drill-engine: setup ## kill, freeze and revive engines under load, again and aga
 
 drill-data: setup ## kill, freeze and rejoin database servers under writers, then under orders; count what was lost
 	@PYTHONPATH=platform $(RUN)/python -m drills.database
+	@PYTHONPATH=platform $(RUN)/python -m drills.backup
 	@PYTHONPATH=platform $(RUN)/python -m drills.failover
 
 drill-redis: setup ## kill and freeze Redis' primary under orders, log-ins and subscribers; how long they miss it

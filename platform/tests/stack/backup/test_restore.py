@@ -6,141 +6,43 @@ import asyncio
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
-from drills.backup import ROWS, Row, committed_at
+from drills.backup import ROWS, Row
 from drills.writers import prepare
 from stack.backup.alone import BackupProcess
 from stack.backup.archive import Archive
 from stack.backup.archiver import Archiver
-from stack.backup.backups import list_all, restore, verify
+from stack.backup.backups import list_all, verify
 from stack.backup.errors import BackupError
 from stack.backup.key import Key
-from stack.backup.side_server import Programs, SideServer
+from stack.backup.wal_records import Log
 from stack.errors import ControlError
 from stack.postgres.alone import PostgresCluster
 from stack.postgres.receiver_log import SEGMENT_BYTES
 from stack.postgres.report import Report
+from tests.stack.backup.past import Past, current_position, live_through, reachable_folder
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
-DELETE = "WITH gone AS (DELETE FROM drill RETURNING 1) SELECT pg_current_xact_id()::text"
-
-
-@dataclass
-class Past:
-    """100 rows, a point, 100 more, a wrong DELETE of them all, 10 more; and 1 that is in the open segment."""
-
-    cluster: PostgresCluster
-    backups: BackupProcess
-    folder: Path
-    before: datetime
-    position: str
-    deleted_at: datetime
-
-    @property
-    def programs(self) -> Programs:
-        return Programs(self.cluster.cluster.binaries, self.cluster.cluster.user)
-
-    @property
-    def into(self) -> Path:
-        return self.folder / "restored"
-
-    async def restored(self, to: str, **fields: Any) -> int:
-        """By the process; returns how many rows there are then."""
-        await self.backups.ask("restore", to=to, into=str(self.into), **fields)
-        return await self.count()
-
-    async def restore_from(self, archive: Path, to: str = "latest", **fields: Any) -> None:
-        """Without the process, from a copy of the archive; without the receiver unless ``folders`` are given."""
-        opened = Archive.open(archive, fields.pop("key", self.backups.key))
-        folders, into = fields.pop("folders", []), fields.pop("into", self.into)
-        await restore(opened, folders, self.programs, to=to, into=into, **fields)
-
-    async def count(self) -> int:
-        async with SideServer(self.programs, self.into, self.folder / "side.log") as side:
-            await side.leads()
-            found = int((await side.row("SELECT count(*) FROM drill"))[0])
-        shutil.rmtree(self.into)
-        return found
-
-    def left(self) -> list[Path]:
-        return [path for path in self.folder.iterdir() if path.name.startswith((".restoring", "restored"))]
-
-    def copy(self) -> Path:
-        """Of the archive, to be spoiled."""
-        return self.backups.copy(Path(tempfile.mkdtemp(dir=self.folder)) / "archive")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def past() -> AsyncIterator[Past]:
-    folder = _reachable_folder()
+    folder = reachable_folder()
     async with PostgresCluster() as cluster:
         await prepare(cluster.dsn())
         await cluster.redundant()
         async with BackupProcess(cluster) as backups:
-            yield await _live_through(cluster, backups, folder)
+            yield await live_through(cluster, backups, folder)
     shutil.rmtree(folder)
-
-
-def _reachable_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="elson-past-", dir="/tmp"))
-    if os.getuid() == 0:
-        folder.chmod(0o711)  # the servers' user must get to what is restored there
-    return folder
-
-
-async def _live_through(cluster: PostgresCluster, backups: BackupProcess, folder: Path) -> Past:
-    before = datetime.now(UTC)
-    await backups.ask("now")
-    connection = await asyncpg.connect(cluster.dsn())
-    try:
-        await _insert(connection, "early", 100)
-        await backups.ask("point", name="half-time")
-        await _insert(connection, "late", 100)
-        position = await connection.fetchval("SELECT pg_current_wal_lsn()::text")
-        await connection.execute("SELECT pg_switch_wal()")
-        deleted_in = int(await connection.fetchval(DELETE))
-        await _insert(connection, "after", 10)
-        await connection.execute("SELECT pg_switch_wal()")
-        await _insert(connection, "open", 1)
-    finally:
-        connection.terminate()
-    deleted_at = await committed_at(cluster, deleted_in)
-    async with asyncio.timeout(30):
-        while not _all_archived(cluster, backups):
-            await asyncio.sleep(0.05)
-    return Past(cluster, backups, folder, before, position, deleted_at)
-
-
-def _all_archived(cluster: PostgresCluster, backups: BackupProcess) -> bool:
-    """Up to the segment that the row after the last switch is in."""
-    (begun,) = cluster.cluster.received.glob("*.partial")
-    (first,) = Archive.open(backups.settings.archive, backups.key).catalogue.backups()
-    number = int(begun.name[16:24], 16)
-    archived = {name.number for name in Archive.open(backups.settings.archive, backups.key).segments()}
-    return number >= first.first_segment + 2 and set(range(first.first_segment, number)) <= archived
-
-
-async def _current_position(past: Past) -> int:
-    connection = await asyncpg.connect(past.cluster.dsn())
-    try:
-        return int(await connection.fetchval("SELECT (pg_current_wal_lsn() - '0/0')::bigint"))
-    finally:
-        connection.terminate()
-
-
-async def _insert(connection: asyncpg.Connection[Any], prefix: str, count: int) -> None:
-    await connection.execute("INSERT INTO drill SELECT $1 || n, 1 FROM generate_series(1, $2::int) AS n", prefix, count)
 
 
 async def test_a_backup_is_listed_with_what_is_known_of_it(past: Past) -> None:
@@ -194,7 +96,7 @@ async def test_a_moment_that_is_not_in_the_archive_is_refused(past: Past, to: st
 
 
 async def test_a_position_and_a_time_behind_the_end_are_refused(past: Past) -> None:
-    lsn = await _current_position(past)
+    lsn = await current_position(past)
     with pytest.raises(ControlError, match="lies outside the archive, which ends at"):
         await past.backups.ask("restore", to=f"0/{lsn + 64:X}", into=str(past.into))
     with pytest.raises(ControlError, match=r"its last transaction is of .*; `latest` restores that"):
@@ -288,6 +190,24 @@ async def test_a_record_damaged_at_the_receiver_is_no_silent_end(past: Past) -> 
         await past.restore_from(past.copy(), folders=[received])
     assert past.left() == []
     shutil.rmtree(received)
+
+
+async def test_a_receiver_killed_while_it_wrote_leaves_an_end_and_no_damage(past: Past) -> None:
+    whole = _open_segment(past.cluster.cluster.received)
+    number = int(whole[0], 16)
+    end = Log(number, [whole[1]]).end()
+    assert abs(end - await current_position(past)) < 4096  # it may have grown meanwhile
+    ends = []
+    for block in range(1, (end % SEGMENT_BYTES) // 4096 + 1):
+        torn = whole[1][: block * 4096].ljust(SEGMENT_BYTES, b"\0")
+        ends.append(Log(number, [torn]).end() % SEGMENT_BYTES)
+        assert ends[-1] <= block * 4096
+    assert ends == sorted(ends)
+
+
+def _open_segment(received: Path) -> tuple[str, bytes]:
+    (path,) = received.glob("*.partial")
+    return path.name[16:24], path.read_bytes()
 
 
 def _spoil_the_open_segment(received: Path) -> None:
