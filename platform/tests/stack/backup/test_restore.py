@@ -315,5 +315,4 @@ async def test_restored_data_take_over_and_nothing_acknowledged_is_lost(past: Pa
 
 async def test_the_past_that_was_left_can_still_be_restored(past: Past) -> None:
     assert past.cluster.record.timeline == 3
-    await past.cluster.redundant()
     assert await past.restored("latest", timeline=1) > 11
