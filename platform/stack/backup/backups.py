@@ -73,7 +73,8 @@ class Backups:
             backup = await self._base.take(source)
             size = {"plain_bytes": backup.plain_bytes, "stored_bytes": backup.stored_bytes}
             self._report.tell("backup_finished", backup=backup.backup_id, **size)
-            await asyncio.to_thread(self._forget_expired)
+            for gone in await asyncio.to_thread(self._forget_expired):
+                self._report.tell("backup_expired", backup=gone.backup_id)
         return backup
 
     def listing(self) -> dict[str, Any]:
@@ -141,19 +142,19 @@ class Backups:
         leads_on = any(reach(backup, source)[1] for backup in good)
         return None if leads_on else "none leads to the present: the log has a gap"
 
-    def _forget_expired(self) -> None:
+    def _forget_expired(self) -> list[Backup]:
         """The entry first: a file without an entry is removed at the next start, an entry without one is a lie."""
         backups = self._archive.catalogue.backups()
         gone = expired(backups, datetime.now(UTC), self._settings.retention)
         for backup in gone:
             self._archive.catalogue.remove(backup)
             self._archive.remove_base(backup.backup_id)
-            self._report.tell("backup_expired", backup=backup.backup_id)
         kept = [backup for backup in backups if backup not in gone]
         names = self._archive.log_names()
         for segment in unneeded(self._archive.segments(), [backup for backup in kept if backup.verified]):
             for name in {str(segment), f"{segment}{PARTIAL}"} & names:
                 self._archive.remove_log(name)
+        return gone
 
     def _note(self, problem: str) -> None:
         if problem != self._problem:

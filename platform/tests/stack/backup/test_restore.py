@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from drills.writers import prepare
 from stack.backup.alone import BackupProcess
 from stack.backup.archive import Archive
 from stack.backup.archiver import Archiver
-from stack.backup.backups import list_all, verify
+from stack.backup.backups import Backups, list_all, verify
 from stack.backup.errors import BackupError
 from stack.backup.key import Key
+from stack.backup.retention import Retention
+from stack.backup.settings import Settings
 from stack.backup.wal_records import Log
 from stack.errors import ControlError
 from stack.postgres.alone import PostgresCluster
@@ -284,6 +286,17 @@ async def test_segments_leave_the_receiver_only_once_they_are_archived(past: Pas
     assert str(archive.log_path(closed[0])) in told[0][1]
     assert "other bytes" in told[0][1]
     assert _names(received) == [closed[0], *before[-2:]]
+
+
+async def test_an_expired_backup_goes_with_the_log_that_only_it_needed(past: Past) -> None:
+    archive = Archive.open(past.copy(), past.backups.key)
+    settings = Settings(archive=archive.folder, retention=Retention(1, timedelta(0)))
+    (old,) = archive.catalogue.backups()
+    assert any(segment.number == old.first_segment for segment in archive.segments())
+    new = await Backups(past.cluster.cluster, settings, archive, Report(past.cluster.host)).now()
+    assert archive.catalogue.backups() == [new]
+    assert _names(archive.folder / "base") == list(new.digests)
+    assert all(segment.number >= new.first_segment for segment in archive.segments())
 
 
 async def test_a_backup_that_was_interrupted_is_no_backup(past: Past) -> None:
