@@ -75,6 +75,10 @@ class Ensemble:
         if self.record != before:
             self.report.log("recorded", **fields)
 
+    def expendable(self, node: str) -> bool:
+        """Whether its data may be destroyed: nothing rests on this copy alone, nor may while the set is changing."""
+        return node not in self.record.sync and self.record.step not in (Step.SHRINKING, Step.GROWING)
+
     def visit(self, node: str) -> AbstractAsyncContextManager[sessions.Session]:
         """A connection of one's own, for those who share the server with others."""
         return sessions.session(self.cluster.dsn(self.cluster.address(node)))

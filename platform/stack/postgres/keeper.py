@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import Final
 
@@ -12,7 +13,7 @@ from stack.postgres.control_data import ControlData
 from stack.postgres.detector import PROBE_LIMIT_S, Strikes
 from stack.postgres.ensemble import Ensemble
 from stack.postgres.nodes import RECEIVER
-from stack.postgres.receiver_log import set_aside
+from stack.postgres.receiver_log import make_folder, set_aside
 from stack.postgres.record import Stage
 from stack.postgres.sync_set import SyncSet
 from stack.process import log_tail
@@ -62,7 +63,7 @@ class Keeper:
     async def _server(self) -> None:
         stage = self._all.record.stale.get(self.node)
         if stage in (Stage.DIVERGED, Stage.REWINDING, Stage.COPYING):
-            if self.node not in self._all.record.sync:  # never destroys a copy that something may rest on
+            if self._all.expendable(self.node):
                 await self._rebuild(stage)
         elif not self._all.exits.runs(self.node):
             await self._start()
@@ -94,7 +95,7 @@ class Keeper:
         elif time.monotonic() - self._streamed_at_s > _STREAMS_WITHIN_S:
             self._streamed_at_s = time.monotonic()
             upstream = self._all.cluster.upstream(self.node, self._all.primary)
-            if await sessions.answers(upstream, PROBE_LIMIT_S) and self.node not in self._all.record.sync:
+            if await sessions.answers(upstream, PROBE_LIMIT_S) and self._all.expendable(self.node):
                 self._set(Stage.COPYING if stage is Stage.REJOINING else Stage.DIVERGED)
 
     def _rejoined(self, stage: Stage | None) -> None:
@@ -105,7 +106,7 @@ class Keeper:
             self._all.change(stale=rest)
 
     async def _start(self) -> None:
-        if not self._holds_data() and self.node not in self._all.record.sync:
+        if not self._holds_data() and self._all.expendable(self.node):
             self._set(Stage.COPYING)
             return
         await self._all.ensure_slot(self.node)
@@ -117,7 +118,7 @@ class Keeper:
             await self._all.accepted(self.node, _START_LIMIT_S)
             await self._all.prepare_slots(self.node)
         except StartError:
-            if self._backoff_s and self.node not in self._all.record.sync:  # not the first time
+            if self._backoff_s and self._all.expendable(self.node):  # not the first time
                 self._set(Stage.COPYING if self.node in self._all.record.stale else Stage.DIVERGED)
             raise
 
@@ -158,11 +159,14 @@ class Keeper:
 
     async def _copy(self) -> None:
         self._set(Stage.COPYING)
-        await asyncio.to_thread(self._all.cluster.forget, self.node)
+        await asyncio.to_thread(shutil.rmtree, self._all.cluster.forget(self.node), ignore_errors=True)
         await tools.run(self._all.cluster.basebackup(self.node, self._all.primary), f"the copy for {self.node}")
 
     async def _receiver(self) -> None:
         if not self._all.exits.runs(RECEIVER):
+            if not self._all.cluster.received.is_dir():
+                self._all.report.tell("archive_gap", received_before="lost")
+                make_folder(self._all.cluster)
             await self._all.ensure_slot(RECEIVER)
             self._all.cluster.write_upstream(self._all.primary)
             await self._all.start(RECEIVER)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -191,9 +190,24 @@ class Cluster:
         more = (f"application_name={application_name(RECEIVER)}", "tcp_user_timeout=3000", "")
         self.write(self._service_file, "\n".join((*lines, *more)))
 
-    def forget(self, node: str) -> None:
-        """Removes the node's data, for a copy to take their place."""
-        shutil.rmtree(self.data(node), ignore_errors=True)
+    def forget(self, node: str) -> Path:
+        """Moves the node's data away, for a copy to take their place. Returns a folder that is to be removed.
+
+        At one blow: a removal in place that is given up goes on in its thread, and takes files of the copy with it.
+        """
+        data = self.data(node)
+        # A volume of its own can neither be moved away nor hold what is moved elsewhere.
+        gone = data / ".gone" if data.is_mount() else self.folder / f"{data.name}.gone"
+        gone.mkdir(exist_ok=True)
+        if data.is_mount():
+            place = gone / secrets.token_hex(8)
+            place.mkdir()
+            for path in data.iterdir():
+                if path != gone:
+                    path.rename(place / path.name)
+        elif data.exists():
+            data.rename(gone / secrets.token_hex(8))
+        return gone
 
     def write(self, path: Path, text: str) -> None:
         """Atomically, readable for the servers' user only: a server may read it at any moment."""
