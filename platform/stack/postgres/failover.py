@@ -20,10 +20,14 @@ from stack.postgres.record import Stage, Step
 UNDER_WAY: Final = (Step.DRAINING, Step.FENCING, Step.FENCED, Step.FED, Step.PROMOTING)
 _POLL_S: Final = 0.005
 _COMPLETE_WITHIN_S: Final = 0.15
+_READ_WITHIN_S: Final = 0.5
 _START_LIMIT_S: Final = 20.0
 _PROMOTE_LIMIT_S: Final = 5.0
 _EPOCH_LIMIT_S: Final = 30.0
-_OWN_END: Final = "SELECT (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0')::bigint"
+_OWN_END: Final = """
+SELECT (coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0') - '0/0')::bigint AS end,
+       EXISTS (SELECT FROM pg_stat_wal_receiver) AS connected
+"""
 _PROGRESS: Final = """
 SELECT pg_is_in_recovery() AS in_recovery, (pg_last_wal_replay_lsn() - '0/0')::bigint AS replayed
 """
@@ -98,30 +102,38 @@ class Failover:
     async def _complete(self) -> None:
         """The candidate has on its disk what it had and what the receiver has."""
         node = self._candidate
-        timeline = self._all.record.timeline
-        if self._all.exits.runs(node) and await self._has_everything(node, timeline):
-            return
-        await self._all.kill(node)
         try:
-            fed = await asyncio.to_thread(receiver_log.feed, self._all.cluster, node, timeline)
+            if not (self._all.exits.runs(node) and await self._caught_up(node)):
+                await self._all.kill(node)
+                await self._feed(node)
         except (StackError, OSError) as error:  # its data are gone, the receiver's are, or the disk is full
             raise NoCandidateError(str(error)) from error
-        self._all.report.tell("standby_fed", node=node, segments=fed)
 
-    async def _has_everything(self, node: str, timeline: int) -> bool:
-        """It may still be reading what the old primary had sent."""
-        deadline_s = time.monotonic() + _COMPLETE_WITHIN_S
+    async def _caught_up(self, node: str) -> bool:
+        """Whether it has read everything, as it runs; it may still be reading what the old primary had sent.
+
+        Once its connection has ended it reads files that appear in its pg_wal, too (PostgreSQL's manual, 27.2.2),
+        which saves a new start. That it has read them must be seen: a promotion might overtake it.
+        """
+        received, timeline = self._all.cluster.received, self._all.record.timeline
+        deadline_s, fed = time.monotonic() + _COMPLETE_WITHIN_S, False
         try:
-            async with asyncio.timeout(_COMPLETE_WITHIN_S * 2):
-                while receiver_log.beyond(
-                    self._all.cluster.received, timeline, await self._all.session(node).value(_OWN_END) or 0
-                ):
-                    if time.monotonic() > deadline_s:
-                        return False
-                    await asyncio.sleep(_POLL_S)
-                return True
+            while True:
+                row = (await self._all.session(node).fetch(_OWN_END, limit_s=PROBE_LIMIT_S))[0]
+                if not receiver_log.beyond(received, timeline, row["end"]):
+                    return True
+                if not (row["connected"] or fed):
+                    await self._feed(node)
+                    deadline_s, fed = time.monotonic() + _READ_WITHIN_S, True
+                if time.monotonic() > deadline_s:
+                    return False
+                await asyncio.sleep(_POLL_S)
         except sessions.NOT_ANSWERING:
             return False
+
+    async def _feed(self, node: str) -> None:
+        fed = await asyncio.to_thread(receiver_log.feed, self._all.cluster, node, self._all.record.timeline)
+        self._all.report.tell("standby_fed", node=node, segments=fed)
 
     async def _ready(self) -> None:
         """A candidate that was down, or had to be fed, runs again; its upstream is gone, so it can only wait."""
