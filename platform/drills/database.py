@@ -20,7 +20,7 @@ from drills import database_disk
 from drills.database_controls import CONTROLS, Control, controls
 from drills.database_faults import UnsoundError, until
 from drills.database_rows import DRILLS, Drill, Where
-from drills.writers import Writers, leaders, lost, outdated, prepare
+from drills.writers import Writers, leaders, lost, outdated, prepare, timeline
 from stack.postgres.alone import PostgresCluster
 from stack.postgres.record import Record, Step
 
@@ -123,6 +123,9 @@ async def unsound(cluster: PostgresCluster, drill: Drill, before: Record) -> lis
         found.append(f"epoch {after.epoch} is recorded, servers that write hold {holders}")
     if rows := await outdated(cluster.dsn()):
         found.append(f"{rows} rows written before the epoch was")
+    followers = [cluster.dsn(node) for node in cluster.cluster.ports if node != after.primary]
+    if (timelines := [await timeline(dsn) for dsn in followers]) != [after.timeline] * len(followers):
+        found.append(f"the primary is on timeline {after.timeline}, its followers on {timelines}")
     return found
 
 
@@ -133,7 +136,8 @@ async def run(rows: tuple[str, ...], rounds: int) -> dict[str, Row]:
         if names := [name for name in rows if name in DRILLS and DRILLS[name].where is where]:
             await _run_faults(where, names, rounds, done)
     if chosen := [name for name in rows if name in CONTROLS]:
-        async with controls() as control:
+        async with PostgresCluster(supervised=False) as cluster, controls(cluster) as control:
+            await prepare(cluster.dsn())
             for name in chosen:
                 done[name] = Row()
                 for _ in range(rounds):

@@ -153,6 +153,16 @@ async def leaders(dsns: Iterable[str]) -> list[int]:
     return epochs
 
 
+async def timeline(dsn: str) -> int | None:
+    """Which one a follower receives; None while it receives nothing."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        found: int | None = await connection.fetchval("SELECT received_tli FROM pg_stat_wal_receiver")
+        return found
+    finally:
+        connection.terminate()
+
+
 async def prepare(dsn: str) -> None:
     """The table the writers write to."""
     connection = await asyncpg.connect(dsn, timeout=10)

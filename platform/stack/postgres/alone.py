@@ -53,7 +53,7 @@ class PostgresCluster:
         self.host = ChildHost(self.cluster.launch, on_event)
         self._control = ControlServer(self.folder / "owner.sock")
         self._config = Config(self.cluster, self._control.path, self.folder / "supervisor.sock")
-        self._supervisor: ChildProcess | None = None
+        self._supervisors: list[ChildProcess] = []
 
     async def __aenter__(self) -> PostgresCluster:
         try:
@@ -81,8 +81,7 @@ class PostgresCluster:
             await self.start_supervisor()
 
     async def stop(self) -> None:
-        if self._supervisor:
-            await self._supervisor.kill()
+        await self.end_supervisor()
         await self.host.end()
         if self.proxies:
             await self.proxies.end()
@@ -91,13 +90,13 @@ class PostgresCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def start_supervisor(self, *, die_at: str | None = None) -> ChildProcess:
-        """Returns when it answers, or has ended already."""
+        """Returns when one answers, or this one has ended already."""
         env = {**python_env(), CONFIG: str(self._config_file)}
         if die_at:
             env[DIE_AT] = die_at
         argv = (sys.executable, "-m", "stack.postgres")
         process = ChildProcess.start(Launch(argv, env, self.log("supervisor:1"), cwd=Path.cwd(), guarded=True))
-        self._supervisor = process
+        self._supervisors.append(process)
         while process.running:
             try:
                 await self.status()
@@ -107,16 +106,14 @@ class PostgresCluster:
         return process
 
     async def end_supervisor(self) -> None:
-        if self._supervisor:
-            await self._supervisor.kill()
+        while self._supervisors:
+            await self._supervisors.pop().kill()
 
     async def freeze_supervisor(self) -> None:
-        if self._supervisor:
-            await self._supervisor.freeze()
+        await self._supervisors[-1].freeze()
 
     def resume_supervisor(self) -> None:
-        if self._supervisor:
-            self._supervisor.resume()
+        self._supervisors[-1].resume()
 
     async def ask(self, op: str, **fields: object) -> Mapping[str, Any]:
         """An operation of the supervisor's; returns the status after it. Raises ControlError when it refuses."""
