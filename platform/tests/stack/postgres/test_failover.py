@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -130,7 +131,12 @@ async def test_restored_data_take_the_primarys_place_and_the_rest_is_copied(clus
     before = cluster.record
     async with Writers(cluster.clients_dsn()) as writers:
         await writers.flowing()
-    await cluster.ask("adopt", folder=str(side))
+    await cluster.end_supervisor()
+    doomed = await cluster.start_supervisor(die_at="adopting")
+    with contextlib.suppress(ControlError):  # it does not live to answer, and the next one goes on
+        await cluster.ask("adopt", folder=str(side))
+    await asyncio.wait_for(doomed.wait(), 10)
+    await cluster.start_supervisor()
     await cluster.redundant()
     assert (cluster.record.epoch, cluster.primary) == (before.epoch + 1, before.primary)
     assert await lost(cluster.dsn(), writers.acknowledged) == len(writers.acknowledged)
