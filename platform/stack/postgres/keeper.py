@@ -23,9 +23,11 @@ _ASK_EVERY_S: Final = 1.0
 _FIRST_BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 3.0
 _START_LIMIT_S: Final = 20.0
+_REBUILT_LIMIT_S: Final = 5.0
 _STREAMS_WITHIN_S: Final = 5.0
 _CHECKPOINT_LIMIT_S: Final = 60.0
 _RECEIVER_STALLED_S: Final = 2.0
+_RECEIVED_TIMELINE: Final = "SELECT max(received_tli) FROM pg_stat_wal_receiver"
 _REMOVED: Final = "has already been removed"
 
 
@@ -89,7 +91,7 @@ class Keeper:
         if self._all.cluster.write_identity(self.node, self._identity()):
             self._all.reload(self.node)
             self._streamed_at_s = time.monotonic()
-        if self.node in self._all.view.followers:
+        if await self._follows():
             self._streamed_at_s = time.monotonic()
             self._rejoined(stage)
         elif time.monotonic() - self._streamed_at_s > _STREAMS_WITHIN_S:
@@ -98,8 +100,15 @@ class Keeper:
             if await sessions.answers(upstream, PROBE_LIMIT_S) and self._all.expendable(self.node):
                 self._set(Stage.COPYING if stage is Stage.REJOINING else Stage.DIVERGED)
 
+    async def _follows(self) -> bool:
+        if self.node in self._all.view.followers and self.node not in self._all.on_timeline:
+            received = await self._all.session(self.node).value(_RECEIVED_TIMELINE)
+            if received == self._all.record.timeline:
+                self._all.on_timeline.add(self.node)
+        return self._all.follows(self.node)
+
     def _rejoined(self, stage: Stage | None) -> None:
-        """It streams, so it is on the primary's timeline and has caught up."""
+        """It streams what the primary writes, so it has caught up."""
         if stage is not None and self.node in self._all.record.stale:
             self._all.report.tell("node_rejoined", node=self.node)
             rest = {node: stage for node, stage in self._all.record.stale.items() if node != self.node}
@@ -112,14 +121,18 @@ class Keeper:
         await self._all.ensure_slot(self.node)
         self._all.cluster.write_identity(self.node, self._identity())
         self._all.cluster.mark_standby(self.node)
+        self._all.cluster.share_histories(self.node, self._all.record.timeline)
+        self._all.on_timeline.discard(self.node)
         await self._all.start(self.node)
         self._streamed_at_s = time.monotonic()
+        rebuilt = self.node in self._all.record.stale
         try:
-            await self._all.accepted(self.node, _START_LIMIT_S)
+            await self._all.accepted(self.node, _REBUILT_LIMIT_S if rebuilt else _START_LIMIT_S)
             await self._all.prepare_slots(self.node)
         except StartError:
-            if self._backoff_s and self._all.expendable(self.node):  # not the first time
-                self._set(Stage.COPYING if self.node in self._all.record.stale else Stage.DIVERGED)
+            # A rewound one may lack log that the primary, if it was copied itself, no longer has.
+            if (rebuilt or self._backoff_s) and self._all.expendable(self.node):
+                self._set(Stage.COPYING if rebuilt else Stage.DIVERGED)
             raise
 
     def _holds_data(self) -> bool:
@@ -155,6 +168,7 @@ class Keeper:
         except StartError as error:
             self._all.report.log("rewind_failed", node=self.node, error=str(error))
             return False
+        await self._all.nudge()  # it has to read up to where the primary was, of which an idle one may not send the end
         return True
 
     async def _copy(self) -> None:

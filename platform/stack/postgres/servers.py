@@ -183,6 +183,17 @@ class Cluster:
     def mark_standby(self, node: str) -> None:
         self.write(self.data(node) / "standby.signal", "")
 
+    def share_histories(self, node: str, timeline: int) -> None:
+        """Gives ``node`` the history files up to ``timeline`` that any other copy has.
+
+        A base backup holds only the last of them; once its server is primary, those that were rewound ask it for all.
+        """
+        target = self.data(node) / "pg_wal"
+        for folder in (self.received, *(self.data(server) / "pg_wal" for server in nodes.SERVERS)):
+            for path in folder.glob("????????.history"):
+                if int(path.stem, 16) <= timeline and not (target / path.name).exists():
+                    self.write(target / path.name, path.read_text())
+
     def write_upstream(self, primary: str) -> None:
         """Where the receiver connects when it is started next."""
         host, _, port = self.upstream(RECEIVER, primary).partition(":")

@@ -101,7 +101,7 @@ class Supervisor:
                 "node": node,
                 "role": self._role(node),
                 "running": running[node],
-                "streaming": node in view.followers,
+                "streaming": self.ensemble.follows(node),
                 "behind_bytes": behind.get(node),
                 "stage": record.stale.get(node),
             }
@@ -182,6 +182,7 @@ class Supervisor:
     def _begin_anew(self) -> None:
         """Nothing that was seen of the old primary holds for the new one."""
         self.ensemble.view = View()
+        self.ensemble.on_timeline.clear()
         if self._opening:
             self._opening.cancel()
             self._opening = None

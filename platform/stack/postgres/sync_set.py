@@ -20,9 +20,6 @@ STALLED_S: Final = 0.4
 _TRUSTED_AGAIN_S: Final = 0.3
 _POLL_S: Final = 0.01
 _SEEN_WITHIN_S: Final = 2.0
-# Commits that wait are let go by the next confirmation of a follower, and an idle one confirms once a second. This
-# little transaction, which waits for nobody, gives it something to confirm.
-_NUDGE: Final = "SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'elson', '')"
 
 
 @dataclass(slots=True)
@@ -140,7 +137,8 @@ class SyncSet:
         sync = self._all.record.sync
         self._all.lead(sync)
         await self._all.names_in_effect(sync)
-        await self._all.session(self._all.primary).fetch(_NUDGE)
+        # Commits that wait are let go by the next confirmation of a follower, and an idle one confirms once a second.
+        await self._all.nudge()
         self._all.change(**self._step(Step.STEADY))
 
     async def _counted(self, members: tuple[str, ...]) -> bool:
