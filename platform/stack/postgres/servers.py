@@ -172,7 +172,10 @@ class Cluster:
             f"host={host} port={port} user={REPLICATOR} password={self.passwords[REPLICATOR]} "
             f"application_name={application_name(node)} connect_timeout=2 tcp_user_timeout=3000"
         )
-        source = {"primary_conninfo": conninfo, "primary_slot_name": application_name(node)}
+        # A primary that was copied itself has not all the log that a rewound server needs; what was received has.
+        restore = f"cp '{self.received}/%f' '%p'"
+        names = ("primary_conninfo", "primary_slot_name", "restore_command")
+        source = dict(zip(names, (conninfo, application_name(node), restore), strict=True))
         return source | self.leader((RECEIVER,), closed=True)
 
     def leader(self, synchronous: tuple[str, ...], *, closed: bool = False) -> dict[str, str]:
