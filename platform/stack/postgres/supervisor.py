@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
+
 from stack.errors import StackError
 from stack.postgres import sessions
 from stack.postgres.adoption import Adoption
@@ -45,6 +47,7 @@ class Supervisor:
         self._keepers: list[asyncio.Task[None]] = []
         self._opening: asyncio.Task[None] | None = None
         self._requests: list[tuple[Callable[[], Awaitable[None]], asyncio.Future[None]]] = []
+        self._recovering = False
         self._problem = ""
         self._began_s = time.monotonic()
 
@@ -98,7 +101,7 @@ class Supervisor:
                 "node": node,
                 "role": self._role(node),
                 "running": running[node],
-                "streaming": node in view.followers,
+                "streaming": self.ensemble.follows(node),
                 "behind_bytes": behind.get(node),
                 "stage": record.stale.get(node),
             }
@@ -140,8 +143,10 @@ class Supervisor:
             async with asyncio.timeout(PROBE_LIMIT_S):
                 address = self.ensemble.cluster.address(self.record.primary)
                 _, new = await asyncio.gather(self.ensemble.look(), sessions.answers(address, PROBE_LIMIT_S))
+                self._recovering = False
                 return new
-        except sessions.NOT_ANSWERING:
+        except sessions.NOT_ANSWERING as error:
+            self._recovering = isinstance(error, asyncpg.CannotConnectNowError)
             return False
 
     async def _replace(self, reason: str, *, planned: bool = False) -> None:
@@ -153,7 +158,8 @@ class Supervisor:
             await self.failover.run(planned=planned)
         except NoCandidateError as error:
             self._report.tell("no_candidate", reason=str(error))
-            if self.ensemble.exits.runs(old) and self._strikes.out:
+            # One that is recovering says so, and would have to begin again.
+            if self.ensemble.exits.runs(old) and self._strikes.out and not self._recovering:
                 await self.ensemble.kill(old)
             if not self.ensemble.exits.runs(old):
                 await self.failover.restart()
@@ -176,6 +182,7 @@ class Supervisor:
     def _begin_anew(self) -> None:
         """Nothing that was seen of the old primary holds for the new one."""
         self.ensemble.view = View()
+        self.ensemble.on_timeline.clear()
         if self._opening:
             self._opening.cancel()
             self._opening = None
@@ -201,8 +208,10 @@ class Supervisor:
                 self._report.log("epoch_not_written", error=str(error) or type(error).__name__)
 
     async def _fail_over(self) -> None:
-        self.failover.candidate()
+        old = self.failover.candidate()
         await self._replace("asked for")
+        if self.record.primary != old:
+            raise StackError(f"{old} could not take over: {self.record.primary} is the primary again")
 
     async def _switch_over(self) -> None:
         record, standby = self.record, other(self.record.primary)
@@ -212,6 +221,8 @@ class Supervisor:
         # What is left for the shutdown's own checkpoint is short then.
         await self.ensemble.session(record.primary).fetch("CHECKPOINT", limit_s=_CHECKPOINT_LIMIT_S)
         await self._replace("switchover", planned=True)
+        if self.record.primary != standby:
+            raise StackError(f"{standby} could not take over: {self.record.primary} is the primary again")
 
     async def _expel(self, node: str) -> None:
         if node not in SERVERS or node == self.record.primary:
@@ -261,6 +272,9 @@ class Supervisor:
             await asyncio.wait_for(self.ensemble.wake.wait(), seconds)
 
     def _keep(self) -> None:
+        """Not while a change is under way, also when a part of it failed and is tried again."""
+        if self.record.step in (*UNDER_WAY, Step.ADOPTING):
+            return
         self._keepers = [
             asyncio.get_running_loop().create_task(Keeper(self.ensemble, self._sync_set, node).run())
             for node in NODES
