@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,6 +20,13 @@ fault_app = typer.Typer(
     help="Hurt the running platform, and heal it.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 app.add_typer(fault_app, name="fault")
+backup_app = typer.Typer(
+    help="Back the platform's data up, and go back to any moment.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+app.add_typer(backup_app, name="backup")
 db_app = typer.Typer(
     help="The platform's PostgreSQL cluster.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
@@ -26,6 +34,9 @@ app.add_typer(db_app, name="db")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
 StackId = Annotated[str | None, typer.Option("--stack", metavar="ID", help="Which stack, when several are running.")]
+ArchiveFolder = Annotated[Path | None, typer.Option("--archive", help="This archive, without a running platform.")]
+KeyFile = Annotated[Path | None, typer.Option(help="The archive's key; else it is in ELSON_BACKUP_KEY.")]
+Received = Annotated[list[Path] | None, typer.Option(help="A folder of the receiver's that is left, for --archive.")]
 
 
 def main() -> NoReturn:
@@ -128,6 +139,71 @@ def fault_clear_command(stack: StackId = None) -> int:
     from scenarios.commands import clear_faults
 
     return clear_faults(stack)
+
+
+@backup_app.command("now")
+def backup_now_command(json: Json = False, stack: StackId = None) -> int:
+    """Take a base backup of the running platform, and read it back."""
+    from scenarios.backup_commands import Where, take_backup
+
+    return take_backup(Where(stack), json=json)
+
+
+@backup_app.command("list")
+def backup_list_command(
+    json: Json = False,
+    stack: StackId = None,
+    archive: ArchiveFolder = None,
+    key_file: KeyFile = None,
+    received: Received = None,
+) -> int:
+    """List backups, named points, and how far the log leads without a gap."""
+    from scenarios.backup_commands import Where, list_backups
+
+    return list_backups(Where(stack, archive, key_file, tuple(received or ())), json=json)
+
+
+@backup_app.command("verify")
+def backup_verify_command(
+    backup: Annotated[str | None, typer.Argument(help="One backup; all of them otherwise.")] = None,
+    json: Json = False,
+    stack: StackId = None,
+    archive: ArchiveFolder = None,
+    key_file: KeyFile = None,
+    received: Received = None,
+) -> int:
+    """Decrypt everything and compare it with its manifest: 1 when anything is damaged or missing."""
+    from scenarios.backup_commands import Where, verify_backups
+
+    return verify_backups(Where(stack, archive, key_file, tuple(received or ())), backup, json=json)
+
+
+@backup_app.command("point")
+def backup_point_command(name: Annotated[str, typer.Argument()], stack: StackId = None) -> int:
+    """Name this moment, to come back to it with `backup restore --to NAME`."""
+    from scenarios.backup_commands import Where, make_point
+
+    return make_point(Where(stack), name)
+
+
+@backup_app.command("restore")
+def backup_restore_command(
+    to: Annotated[str, typer.Option(help="latest, a time (2026-03-01T12:00:00.5Z), a position (0/3000028), a point.")],
+    into: Annotated[Path | None, typer.Option(help="A folder that is not there or empty.")] = None,
+    exclusive: Annotated[bool, typer.Option("--exclusive", help="End just before the time, not with it.")] = False,
+    timeline: Annotated[int | None, typer.Option(help="Into a past that was left; else the newest.", min=1)] = None,
+    take_over: Annotated[bool, typer.Option("--take-over", help="Take the primary's place, once checked.")] = False,
+    json: Json = False,
+    stack: StackId = None,
+    archive: ArchiveFolder = None,
+    key_file: KeyFile = None,
+    received: Received = None,
+) -> int:
+    """Restore beside the running servers and check it against its own journal; 1 when a check does not hold."""
+    from scenarios.backup_commands import Target, Where, restore_backup
+
+    where = Where(stack, archive, key_file, tuple(received or ()))
+    return restore_backup(where, Target(to, exclusive, timeline), into=into, take_over=take_over, json=json)
 
 
 @db_app.command("status")

@@ -34,16 +34,25 @@ def examine_state(record: Record) -> Findings:
     if record.engine.sequence != journal[-1].sequence:
         problem = f"engine at sequence {record.engine.sequence}, journal at {journal[-1].sequence}"
         violations.append({"what": "sequence", "problem": problem})
-    open_orders, balances = _replayed_orders(replayed), _replayed_balances(replayed)
-    differing = compare("open orders", open_orders, _stored_orders(record))
-    differing += compare("balances", balances, _stored_balances(record, balances))
-    differing += compare("last numbers", *_last_numbers(replayed, record))
+    differing = compare_rows(replayed, record)
     found = f"{len(set(hashes.values()))} hashes" if len(set(hashes.values())) > 1 else f"one hash {replayed.hash()}"
     summary = (
         f"replay of {len(journal):,} records and live engine: {found}; "
-        f"{len(open_orders):,} open orders and {len(balances):,} balances in the database: {len(differing):,} differ"
+        f"{_held(replayed)} in the database: {len(differing):,} differ"
     )
     return Findings(summary, violations + differing)
+
+
+def compare_rows(replayed: State, record: Record) -> list[Evidence]:
+    """Where the database's open orders, balances and last numbers are not the replayed state's."""
+    balances = _replayed_balances(replayed)
+    differing = compare("open orders", _replayed_orders(replayed), _stored_orders(record))
+    differing += compare("balances", balances, _stored_balances(record, balances))
+    return differing + compare("last numbers", *_last_numbers(replayed, record))
+
+
+def _held(state: State) -> str:
+    return f"{len(state.open_orders):,} open orders and {len(_replayed_balances(state)):,} balances"
 
 
 def _replayed_orders(state: State) -> Rows:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 
@@ -31,6 +31,8 @@ _BACKOFF_S: Final = 0.5
 _STEADY_WITHIN_S: Final = 30.0
 _POLL_S: Final = 0.01
 _CHECKPOINT_LIMIT_S: Final = 60.0
+_Operation: TypeAlias = Callable[[], Awaitable[None]]
+_Request: TypeAlias = tuple[_Operation, asyncio.Future[None]]
 
 
 class Supervisor:
@@ -46,8 +48,9 @@ class Supervisor:
         self._strikes = Strikes()
         self._keepers: list[asyncio.Task[None]] = []
         self._opening: asyncio.Task[None] | None = None
-        self._requests: list[tuple[Callable[[], Awaitable[None]], asyncio.Future[None]]] = []
         self._recovering = False
+        self._requests: list[_Request] = []
+        self._adoptions: list[_Request] = []
         self._problem = ""
         self._began_s = time.monotonic()
 
@@ -84,7 +87,7 @@ class Supervisor:
         async def begin() -> None:
             self._adoption.begin(folder)
 
-        await self._do(begin)
+        await self._do(begin, self._adoptions)
         await self._until_steady()
 
     async def rejoin(self, node: str) -> None:
@@ -118,9 +121,14 @@ class Supervisor:
         return "standby" if node == other(self.record.primary) else "replica"
 
     async def _turn(self) -> None:
-        """One look and what follows from it. A change that was begun comes before everything else."""
+        """One look and what follows from it. A change that was begun comes before everything but an adoption.
+
+        With both servers' data gone a failover cannot come to an end: only restored data help then.
+        """
         try:
-            if self.record.step in UNDER_WAY:
+            if self._adoptions:
+                await self._answer(*self._adoptions.pop(0))
+            elif self.record.step in UNDER_WAY:
                 await self._replace("resumed")
             elif self.record.step is Step.ADOPTING:
                 await self._adopt()
@@ -234,13 +242,13 @@ class Supervisor:
             await self._sync_set.expel(node)
         self.ensemble.change(stale={**self.record.stale, node: Stage.DIVERGED})
 
-    async def _do(self, operation: Callable[[], Awaitable[None]]) -> None:
+    async def _do(self, operation: _Operation, queue: list[_Request] | None = None) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._requests.append((operation, done))
+        (self._requests if queue is None else queue).append((operation, done))
         self.ensemble.wake.set()
         await done
 
-    async def _answer(self, operation: Callable[[], Awaitable[None]], done: asyncio.Future[None]) -> None:
+    async def _answer(self, operation: _Operation, done: asyncio.Future[None]) -> None:
         try:
             await operation()
         except (StackError, *sessions.NOT_ANSWERING) as error:
