@@ -10,7 +10,7 @@ from typing import Final
 from stack.errors import StackError, StartError
 from stack.postgres import sessions, tools
 from stack.postgres.control_data import ControlData
-from stack.postgres.detector import PROBE_LIMIT_S, Strikes
+from stack.postgres.detector import PROBE_LIMIT_S, NewConnections, Strikes
 from stack.postgres.ensemble import Ensemble
 from stack.postgres.nodes import RECEIVER
 from stack.postgres.receiver_log import make_folder, set_aside
@@ -39,6 +39,7 @@ class Keeper:
         self._sync_set = sync_set
         self.node = node
         self._strikes = Strikes()
+        self._new_connections = NewConnections()
         self._streamed_at_s = time.monotonic()
         self._asked_at_s = 0.0
         self._backoff_s = 0.0
@@ -79,7 +80,7 @@ class Keeper:
 
     async def _answers(self) -> bool:
         """The kept connection also saves a promotion the time to open one."""
-        if not await sessions.answers(self._all.cluster.address(self.node), PROBE_LIMIT_S):
+        if not await self._new_connections.taken(self._all.cluster.address(self.node)):
             return False
         if time.monotonic() - self._asked_at_s > _ASK_EVERY_S:
             self._asked_at_s = time.monotonic()

@@ -15,7 +15,7 @@ from stack.errors import StackError
 from stack.postgres import sessions
 from stack.postgres.adoption import Adoption
 from stack.postgres.control_data import ControlData
-from stack.postgres.detector import PAUSE_S, PROBE_LIMIT_S, Strikes
+from stack.postgres.detector import PAUSE_S, PROBE_LIMIT_S, NewConnections, Strikes
 from stack.postgres.ensemble import Ensemble, View
 from stack.postgres.failover import UNDER_WAY, Failover, NoCandidateError
 from stack.postgres.host import ProcessHost
@@ -46,6 +46,7 @@ class Supervisor:
         self._report = report
         self._sync_set = SyncSet(self.ensemble)
         self._strikes = Strikes()
+        self._new_connections = NewConnections()
         self._keepers: list[asyncio.Task[None]] = []
         self._opening: asyncio.Task[None] | None = None
         self._recovering = False
@@ -150,7 +151,7 @@ class Supervisor:
         try:
             async with asyncio.timeout(PROBE_LIMIT_S):
                 address = self.ensemble.cluster.address(self.record.primary)
-                _, new = await asyncio.gather(self.ensemble.look(), sessions.answers(address, PROBE_LIMIT_S))
+                _, new = await asyncio.gather(self.ensemble.look(), self._new_connections.taken(address))
                 self._recovering = False
                 return new
         except sessions.NOT_ANSWERING as error:
