@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
 
-from drills.writers import Writers, lost, prepare
+from drills.writers import WRITE, Writers, lost
 from stack.postgres.alone import PostgresCluster, whole
+from stack.postgres.ensemble import Ensemble
 from stack.postgres.failover import TIMELINE, Failover
-from stack.postgres.nodes import PAIR, RECEIVER, other
+from stack.postgres.nodes import RECEIVER, other
 from stack.postgres.record import RecordFile, Stage, Step
 from stack.postgres.report import Report
+from stack.postgres.sessions import within
 from stack.postgres.supervisor import Supervisor
 from stack.tasks import end
 
-_CUT_OFF_S: Final = 0.4
+_CUT_OFF_S: Final = 0.2
+_PINNED: Final = 10
 _LIMIT_S: Final = 30.0
 _CANCEL_S: Final = 0.2
 
@@ -54,6 +57,10 @@ class Lagging(Failover):
 class Unfenced(Failover):
     """Promotes while the old primary still serves, with the receiver beside it."""
 
+    def __init__(self, ensemble: Ensemble) -> None:
+        super().__init__(ensemble)
+        self.acknowledged: list[str] = []
+
     async def _fence(self) -> None:
         self._all.change(step=Step.FENCED)
 
@@ -63,7 +70,7 @@ class Unfenced(Failover):
         self._all.reload(node)
         session = self._all.session(node)
         await session.fetch("SELECT pg_promote(true)", limit_s=10)
-        await asyncio.sleep(_CUT_OFF_S)
+        self.acknowledged = await _write(self._all.cluster.dsn(self._all.cluster.address(record.primary)))
         self._all.change(
             step=Step.PROMOTED,
             candidate=None,
@@ -94,25 +101,26 @@ class Control:
         return await self._cut_off_and_lost(Writers(self.dsn), other(self.cluster.primary))
 
     async def no_fencing(self) -> Loss:
-        self.supervisor.failover = Unfenced(self.supervisor.ensemble)
+        unfenced = self.supervisor.failover = Unfenced(self.supervisor.ensemble)
         async with Writers(self.dsn) as writers:
             await writers.flowing()
             began_s = time.monotonic()
             await self.supervisor.fail_over()
-            return await self._count(writers, began_s)
+            return await self._count(writers, began_s, unfenced.acknowledged)
 
     @property
     def dsn(self) -> str:
-        return self.cluster.cluster.dsn(",".join(self.cluster.cluster.address(node) for node in PAIR))
+        return self.cluster.clients_dsn()
 
     async def run(self, control: Callable[[Control], Awaitable[Loss]]) -> Loss:
-        """One of the above; everything is as before when it returns."""
-        loss = await control(self)
-        self.supervisor.failover = Failover(self.supervisor.ensemble)
+        """One of the above, once everything is as it must be."""
         async with asyncio.timeout(_LIMIT_S):
             while not whole(self.supervisor.status()):
                 await asyncio.sleep(0.01)
-        return loss
+        try:
+            return await control(self)
+        finally:
+            self.supervisor.failover = Failover(self.supervisor.ensemble)
 
     async def _cut_off_and_lost(self, writers: Writers, *nodes: str) -> Loss:
         """These copies are down while something is acknowledged; then the primary dies, and they come back."""
@@ -124,32 +132,46 @@ class Control:
             await writers.flowing()
             await asyncio.sleep(_CUT_OFF_S)
             began_s = time.monotonic()
-            await host.kill(primary)
+            killing = asyncio.ensure_future(host.kill(primary))
+            await asyncio.sleep(0)  # it has its signal; were the others allowed before, they could still follow it
             host.allow()
+            await killing
             async with asyncio.timeout(_LIMIT_S):
                 while self.cluster.primary == primary or self.cluster.record.step is not Step.STEADY:
                     await asyncio.sleep(0.01)
             return await self._count(writers, began_s)
 
-    async def _count(self, writers: Writers, began_s: float) -> Loss:
+    async def _count(self, writers: Writers, began_s: float, others: Collection[str] = ()) -> Loss:
         await writers.flowing()
         outage_s = writers.longest_gap_s(began_s)
         await writers.stop()
-        return Loss(outage_s, len(writers.acknowledged), await lost(self.cluster.dsn(), writers.acknowledged))
+        acknowledged = {*writers.acknowledged, *others}
+        return Loss(outage_s, len(acknowledged), await lost(self.cluster.dsn(), acknowledged))
+
+
+async def _write(dsn: str) -> list[str]:
+    """A few keys, acknowledged by this one server. Raises one of NOT_ANSWERING when it does not."""
+    keys = [f"{id(dsn)}-pinned-{number}" for number in range(_PINNED)]
+    connection = await asyncpg.connect(dsn, timeout=_LIMIT_S)
+    try:
+        for key in keys:
+            await within(connection, connection.execute(WRITE, key), _LIMIT_S)
+    finally:
+        connection.terminate()
+    return keys
 
 
 @asynccontextmanager
-async def controls() -> AsyncIterator[Control]:
-    """A fresh cluster for them."""
-    async with PostgresCluster(supervised=False) as cluster:
-        file = RecordFile.open(cluster.cluster.record)
-        supervisor = Supervisor(cluster.cluster, cluster.host, file, Report(cluster.host, io.StringIO()))
-        running = asyncio.ensure_future(supervisor.run())
-        try:
-            await prepare(cluster.dsn())
-            yield Control(cluster, supervisor)
-        finally:
-            await end(running)
+async def controls(cluster: PostgresCluster) -> AsyncIterator[Control]:
+    """Under a supervisor of this process; the cluster's own must not run meanwhile."""
+    file = RecordFile.open(cluster.cluster.record)
+    supervisor = Supervisor(cluster.cluster, cluster.host, file, Report(cluster.host, io.StringIO()))
+    running = asyncio.ensure_future(supervisor.run())
+    try:
+        yield Control(cluster, supervisor)
+    finally:
+        await end(running)
+        file.close()
 
 
 CONTROLS: Final[Mapping[str, Callable[[Control], Awaitable[Loss]]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from types import TracebackType
 from typing import Any, Final
@@ -24,6 +24,7 @@ SELECT count(*) FROM drill, cluster_epoch AS cluster
 WHERE primary_epoch < cluster.epoch AND drill.xmin::text::bigint >= cluster.xmin::text::bigint
 """
 _DEADLINE_S: Final = 0.5
+_PATIENCE_S: Final = 2.0  # of whoever waits for an order, retries included
 _CONNECT_S: Final = 1.0
 _RETRY_S: Final = 0.01
 _BETWEEN_S: Final = 0.002
@@ -38,6 +39,7 @@ class Writers:
     def __init__(self, dsn: str, count: int = 4, *, settings: Mapping[str, str] | None = None) -> None:
         self.acknowledged: dict[str, float] = {}
         self.unknown = 0
+        self.late = 0  # took longer than clients wait, with all retries
         self._dsn = dsn
         self._settings = dict(settings or {})
         self._count = count
@@ -65,6 +67,11 @@ class Writers:
         moments = [since_s, *times, until_s]
         return max(after - before for before, after in pairwise(moments))
 
+    def acknowledged_in(self, seconds: float, until_s: float | None = None) -> int:
+        """How many acknowledgements came in the last ``seconds`` before ``until_s`` (time.monotonic), or the last."""
+        until_s = until_s or max(self.acknowledged.values())
+        return sum(until_s - seconds <= at <= until_s for at in self.acknowledged.values())
+
     async def flowing(self, within_s: float = 30.0) -> None:
         """Returns when something is acknowledged that was written from now on."""
         async with asyncio.timeout(within_s):
@@ -82,6 +89,7 @@ class Writers:
         while not self._stopped:
             counter += 1
             key = f"{id(self)}-{number}-{counter}"
+            began_s = time.monotonic()
             while True:
                 try:
                     connection = connection or await self._connect()
@@ -94,6 +102,7 @@ class Writers:
                         connection = None
                     await asyncio.sleep(_RETRY_S)
             self.acknowledged[key] = time.monotonic()
+            self.late += self.acknowledged[key] - began_s > _PATIENCE_S
             await asyncio.sleep(_BETWEEN_S)
         if connection:
             connection.terminate()
@@ -124,6 +133,32 @@ async def outdated(dsn: str) -> int:
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
         return int(await connection.fetchval(_OUTDATED))
+    finally:
+        connection.terminate()
+
+
+async def leaders(dsns: Iterable[str]) -> list[int]:
+    """The epochs of the servers, out of these, that are no followers; one that is down is neither."""
+    epochs = []
+    for dsn in dsns:
+        try:
+            connection = await asyncpg.connect(dsn, timeout=_CONNECT_S)
+        except NOT_ANSWERING:
+            continue
+        try:
+            if not await connection.fetchval("SELECT pg_is_in_recovery()"):
+                epochs.append(int(await connection.fetchval("SELECT epoch FROM cluster_epoch")))
+        finally:
+            connection.terminate()
+    return epochs
+
+
+async def timeline(dsn: str) -> int | None:
+    """Which one a follower receives; None while it receives nothing."""
+    connection = await asyncpg.connect(dsn, timeout=10)
+    try:
+        found: int | None = await connection.fetchval("SELECT received_tli FROM pg_stat_wal_receiver")
+        return found
     finally:
         connection.terminate()
 

@@ -72,6 +72,7 @@ async def serve(config: Config) -> None:
     finally:
         await end(running)
         await control.stop()
+        file.close()
 
 
 def _operations(supervisor: Supervisor) -> dict[str, Any]:

@@ -77,10 +77,10 @@ class Adoption:
             self._all.change(folder=str(staging))
         if staging.exists():
             _prepare(cluster, staging)
+            set_aside(cluster, record.epoch)  # first: what was received would not continue the restored data
             if target.exists():
                 target.rename(_free(target.with_name(f"{target.name}.before-{record.epoch + 1}")))
             staging.rename(target)
-            set_aside(cluster, record.epoch)
 
 
 def _bring(folder: Path, staging: Path) -> None:

@@ -20,7 +20,8 @@ from stack.ports import PortReserve
 from stack.postgres.__main__ import CONFIG, DIE_AT, Config
 from stack.postgres.bootstrap import Bootstrap
 from stack.postgres.host import ChildHost, EventSink, operations
-from stack.postgres.nodes import SERVERS, SUPERUSER
+from stack.postgres.nodes import PAIR, SERVERS, SUPERUSER
+from stack.postgres.proxies import CLIENTS, Proxies
 from stack.postgres.record import Record, Step
 from stack.postgres.servers import Cluster
 from stack.process import ChildProcess, Launch, log_tail
@@ -34,22 +35,25 @@ _LIMIT_S: Final = 30.0
 class PostgresCluster:
     """``async with PostgresCluster() as cluster``: five processes as children of this one, and the supervisor's.
 
-    Use it on the main thread. ``links`` as in ``Cluster``.
+    Use it on the main thread. ``proxied``: replication and clients go through ``proxies``; the supervisor never does.
     """
 
-    def __init__(self, on_event: EventSink = lambda name, **fields: None, *, supervised: bool = True) -> None:
+    def __init__(
+        self, on_event: EventSink = lambda name, **fields: None, *, supervised: bool = True, proxied: bool = False
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="elson-pg-", dir="/tmp"))
         self._ports = PortReserve(ports_folder())
         self._supervised = supervised
         ports = {node: self._ports.take() for node in SERVERS}
-        self.links: dict[str, str] = {}
+        self.proxies = Proxies(self._ports, ports, self.folder) if proxied else None
+        links = self.proxies.addresses if self.proxies else {}
         if os.getuid() == 0:
             self.folder.chmod(0o711)
-        self.cluster = Cluster.prepare(self.folder / "pg", self.folder / "logs", ports, self.links)
+        self.cluster = Cluster.prepare(self.folder / "pg", self.folder / "logs", ports, links)
         self.host = ChildHost(self.cluster.launch, on_event)
         self._control = ControlServer(self.folder / "owner.sock")
         self._config = Config(self.cluster, self._control.path, self.folder / "supervisor.sock")
-        self._supervisor: ChildProcess | None = None
+        self._supervisors: list[ChildProcess] = []
 
     async def __aenter__(self) -> PostgresCluster:
         try:
@@ -68,6 +72,8 @@ class PostgresCluster:
         self._control.handlers.update(operations(self.host))
         await self._control.start()
         self._config.write(self._config_file)
+        if self.proxies:
+            await self.proxies.start()
         bootstrap = Bootstrap(self.cluster, self.host)
         await bootstrap.initialise()
         await bootstrap.primary()
@@ -76,21 +82,22 @@ class PostgresCluster:
             await self.start_supervisor()
 
     async def stop(self) -> None:
-        if self._supervisor:
-            await self._supervisor.kill()
+        await self.end_supervisor()
         await self.host.end()
+        if self.proxies:
+            await self.proxies.end()
         await self._control.stop()
         self._ports.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def start_supervisor(self, *, die_at: str | None = None) -> ChildProcess:
-        """Returns when it answers, or has ended already."""
+        """Returns when one answers, or this one has ended already."""
         env = {**python_env(), CONFIG: str(self._config_file)}
         if die_at:
             env[DIE_AT] = die_at
         argv = (sys.executable, "-m", "stack.postgres")
         process = ChildProcess.start(Launch(argv, env, self.log("supervisor:1"), cwd=Path.cwd(), guarded=True))
-        self._supervisor = process
+        self._supervisors.append(process)
         while process.running:
             try:
                 await self.status()
@@ -100,8 +107,14 @@ class PostgresCluster:
         return process
 
     async def end_supervisor(self) -> None:
-        if self._supervisor:
-            await self._supervisor.kill()
+        while self._supervisors:
+            await self._supervisors.pop().kill()
+
+    async def freeze_supervisor(self) -> None:
+        await self._supervisors[-1].freeze()
+
+    def resume_supervisor(self) -> None:
+        self._supervisors[-1].resume()
 
     async def ask(self, op: str, **fields: object) -> Mapping[str, Any]:
         """An operation of the supervisor's; returns the status after it. Raises ControlError when it refuses."""
@@ -121,6 +134,12 @@ class PostgresCluster:
 
     def dsn(self, node: str | None = None, role: str = SUPERUSER) -> str:
         return self.cluster.dsn(self.cluster.address(node or self.primary), role)
+
+    def clients_dsn(self, role: str = SUPERUSER) -> str:
+        """Names both servers of the pair, for clients that find the primary themselves."""
+        links = self.cluster.links
+        own = (links.get(f"{CLIENTS}->{node}", self.cluster.address(node)) for node in PAIR)
+        return self.cluster.dsn(",".join(own), role)
 
     def log(self, node: str) -> Path:
         return self.cluster.log_folder / f"{node}.log"

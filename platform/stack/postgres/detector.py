@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from stack.postgres import sessions
+
 PROBE_LIMIT_S: Final = 0.4
 PAUSE_S: Final = 0.05
 STRIKES: Final = 3
 _OUR_OWN_FAULT_S: Final = 0.2
+_NEW_EVERY_S: Final = 0.25
 
 
 class ExitWatch:
@@ -55,6 +58,20 @@ class ExitWatch:
     def _ended(self, node: str) -> None:
         self.forget(node)
         self._on_exit(node)
+
+
+@dataclass(slots=True)
+class NewConnections:
+    """Whether a server takes new ones. It is asked four times a second while it does: each costs it a process."""
+
+    _taken_at_s: float = float("-inf")
+
+    async def taken(self, address: str) -> bool:
+        if time.monotonic() - self._taken_at_s < _NEW_EVERY_S:
+            return True
+        taken = await sessions.answers(address, PROBE_LIMIT_S)
+        self._taken_at_s = time.monotonic() if taken else float("-inf")
+        return taken
 
 
 @dataclass(slots=True)

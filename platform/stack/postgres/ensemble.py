@@ -15,7 +15,7 @@ from stack.errors import StartError
 from stack.postgres import schema, sessions
 from stack.postgres.detector import ExitWatch
 from stack.postgres.host import ProcessHost
-from stack.postgres.nodes import NODES, SERVERS, application_name, synchronous_standby_names
+from stack.postgres.nodes import NODES, RECEIVER, SERVERS, application_name, synchronous_standby_names
 from stack.postgres.record import Record, RecordFile, Step
 from stack.postgres.report import Report
 from stack.postgres.servers import Cluster
@@ -28,6 +28,8 @@ SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint AS flushed,
        follower.application_name, follower.sync_state, (follower.flush_lsn - '0/0')::bigint AS follower_flushed
 FROM (SELECT 1) AS once LEFT JOIN pg_stat_replication AS follower ON follower.state = 'streaming'
 """
+
+_NUDGE: Final = "SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'elson', '')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Ensemble:
         self.report = report
         self.wake = asyncio.Event()
         self.view = View()
+        self.on_timeline: set[str] = set()  # servers seen to receive the primary's own timeline
         self.exits = ExitWatch(self._ended)
         self._file = file
         self._sessions: dict[str, sessions.Session] = {}
@@ -74,6 +77,10 @@ class Ensemble:
         self._file.write(replace(before, **fields))
         if self.record != before:
             self.report.log("recorded", **fields)
+
+    def expendable(self, node: str) -> bool:
+        """Whether its data may be destroyed: nothing rests on this copy alone, nor may while the set is changing."""
+        return node not in self.record.sync and self.record.step not in (Step.SHRINKING, Step.GROWING)
 
     def visit(self, node: str) -> AbstractAsyncContextManager[sessions.Session]:
         """A connection of one's own, for those who share the server with others."""
@@ -153,6 +160,14 @@ class Ensemble:
         }
         self.view = View(rows[0]["names"], rows[0]["flushed"], followers)
         return self.view
+
+    def follows(self, node: str) -> bool:
+        """Whether it streams, and what the primary writes: one that diverged connects again and again all the same."""
+        return node in self.view.followers and (node == RECEIVER or node in self.on_timeline)
+
+    async def nudge(self) -> None:
+        """A little transaction, which waits for nobody: all that was written before is on its way to the followers."""
+        await self.session(self.primary).fetch(_NUDGE)
 
     async def names_in_effect(self, synchronous: tuple[str, ...], within_s: float = 1.0) -> None:
         """Returns once sessions of the primary go by the set. Raises one of NOT_ANSWERING."""

@@ -1,7 +1,7 @@
 """Another server becomes the primary: fence the old one, complete the candidate, promote it, write the epoch.
 
 Every step is recorded before the next begins and may be repeated, so a supervisor that is started anew goes on where
-the record says. Up to ``fed`` the old primary could still be started again; from ``promoting`` on there is no way back.
+the record says. Up to ``fed`` the old primary can still be started again; from ``promoting`` on there is no way back.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import asyncio
 import time
 from typing import Final
 
-from stack.errors import StackError, StartError
+from stack.errors import StackError
 from stack.postgres import receiver_log, schema, sessions
+from stack.postgres.detector import PROBE_LIMIT_S
 from stack.postgres.ensemble import Ensemble
 from stack.postgres.nodes import RECEIVER, other
 from stack.postgres.record import Stage, Step
@@ -19,10 +20,17 @@ from stack.postgres.record import Stage, Step
 UNDER_WAY: Final = (Step.DRAINING, Step.FENCING, Step.FENCED, Step.FED, Step.PROMOTING)
 _POLL_S: Final = 0.005
 _COMPLETE_WITHIN_S: Final = 0.15
+_READ_WITHIN_S: Final = 0.5
 _START_LIMIT_S: Final = 20.0
-_PROMOTE_LIMIT_S: Final = 10.0
+_PROMOTE_LIMIT_S: Final = 5.0
 _EPOCH_LIMIT_S: Final = 30.0
-_OWN_END: Final = "SELECT (greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0')::bigint"
+_OWN_END: Final = """
+SELECT (coalesce(greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), '0/0') - '0/0')::bigint AS end,
+       EXISTS (SELECT FROM pg_stat_wal_receiver) AS connected
+"""
+_PROGRESS: Final = """
+SELECT pg_is_in_recovery() AS in_recovery, (pg_last_wal_replay_lsn() - '0/0')::bigint AS replayed
+"""
 TIMELINE: Final = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
 
 
@@ -46,8 +54,13 @@ class Failover:
             await self._complete()
             self._all.change(step=Step.FED)
         if self._all.record.step is Step.FED:
+            await self._ready()
             self._all.change(step=Step.PROMOTING)
-        await self._promote()
+        try:
+            await self._promote()
+        except sessions.NOT_ANSWERING:
+            await self._all.kill(self._candidate)  # it is started anew when this is tried again
+            raise
 
     def candidate(self) -> str:
         """The pair's other server, unless it is on its way back from an earlier failover. Raises NoCandidateError."""
@@ -89,45 +102,73 @@ class Failover:
     async def _complete(self) -> None:
         """The candidate has on its disk what it had and what the receiver has."""
         node = self._candidate
-        timeline = self._all.record.timeline
-        if self._all.exits.runs(node) and await self._has_everything(node, timeline):
-            return
-        await self._all.kill(node)
         try:
-            fed = await asyncio.to_thread(receiver_log.feed, self._all.cluster, node, timeline)
-        except receiver_log.GapError as error:
+            if not (self._all.exits.runs(node) and await self._caught_up(node)):
+                await self._all.kill(node)
+                await self._feed(node)
+        except (StackError, OSError) as error:  # its data are gone, the receiver's are, or the disk is full
             raise NoCandidateError(str(error)) from error
-        self._all.report.tell("standby_fed", node=node, segments=fed)
 
-    async def _has_everything(self, node: str, timeline: int) -> bool:
-        """It may still be reading what the old primary had sent."""
-        deadline_s = time.monotonic() + _COMPLETE_WITHIN_S
+    async def _caught_up(self, node: str) -> bool:
+        """Whether it has read everything, as it runs; it may still be reading what the old primary had sent.
+
+        Once its connection has ended it reads files that appear in its pg_wal, too (PostgreSQL's manual, 27.2.2),
+        which saves a new start. That it has read them must be seen: a promotion might overtake it.
+        """
+        received, timeline = self._all.cluster.received, self._all.record.timeline
+        deadline_s, fed = time.monotonic() + _COMPLETE_WITHIN_S, False
         try:
-            async with asyncio.timeout(_COMPLETE_WITHIN_S * 2):
-                while receiver_log.beyond(
-                    self._all.cluster.received, timeline, await self._all.session(node).value(_OWN_END) or 0
-                ):
-                    if time.monotonic() > deadline_s:
-                        return False
-                    await asyncio.sleep(_POLL_S)
-                return True
+            while True:
+                row = (await self._all.session(node).fetch(_OWN_END, limit_s=PROBE_LIMIT_S))[0]
+                if not receiver_log.beyond(received, timeline, row["end"]):
+                    return True
+                if not (row["connected"] or fed):
+                    await self._feed(node)
+                    deadline_s, fed = time.monotonic() + _READ_WITHIN_S, True
+                if time.monotonic() > deadline_s:
+                    return False
+                await asyncio.sleep(_POLL_S)
         except sessions.NOT_ANSWERING:
             return False
 
+    async def _feed(self, node: str) -> None:
+        fed = await asyncio.to_thread(receiver_log.feed, self._all.cluster, node, self._all.record.timeline)
+        self._all.report.tell("standby_fed", node=node, segments=fed)
+
+    async def _ready(self) -> None:
+        """A candidate that was down, or had to be fed, runs again; its upstream is gone, so it can only wait."""
+        node = self._candidate
+        try:
+            if not (self._all.exits.runs(node) and await self._answers(node)):
+                await self._all.start(node)
+                await self._all.accepted(node, _START_LIMIT_S)
+        except StackError as error:
+            raise NoCandidateError(str(error)) from error
+
+    async def _answers(self, node: str) -> bool:
+        try:
+            await self._all.session(node).fetch("SELECT 1", limit_s=PROBE_LIMIT_S)
+        except sessions.NOT_ANSWERING:
+            return False
+        return True
+
     async def _promote(self) -> None:
+        """May be repeated, and then finds a candidate that is down, up, or promoted already."""
         node, record = self._candidate, self._all.record
         if not self._all.exits.runs(node):
-            await self._start_candidate(node)
+            await self._all.start(node)
+            await self._all.accepted(node, _START_LIMIT_S)
         session = self._all.session(node)
         if await session.value("SELECT pg_is_in_recovery()"):
             await self._all.prepare_slots(node)
             self._all.cluster.write_upstream(node)
-            receiver = asyncio.ensure_future(self._all.start(RECEIVER))  # a commit waits for it: it must be there first
-            await session.fetch("SELECT pg_promote(false)")
-            async with asyncio.timeout(_PROMOTE_LIMIT_S):
-                while await session.value("SELECT pg_is_in_recovery()"):
-                    await asyncio.sleep(_POLL_S)
-            await receiver
+            receiver = asyncio.ensure_future(self._all.start(RECEIVER))  # the first commit waits for it
+            try:
+                await session.fetch("SELECT pg_promote(false)")
+                await self._promoted(session)
+            finally:
+                await asyncio.wait({receiver})
+            receiver.result()
         self._all.change(
             step=Step.PROMOTED,
             candidate=None,
@@ -138,15 +179,18 @@ class Failover:
             stale={**record.stale, record.primary: Stage.DIVERGED},
         )
 
-    async def _start_candidate(self, node: str) -> None:
-        """A candidate that was down, or had to be fed. Its upstream is gone; where it is promoted already, it leads."""
-        await self._all.start(node)
-        try:
-            await self._all.accepted(node, _START_LIMIT_S)
-        except StartError as error:
-            if self._all.record.step is Step.PROMOTING:
-                raise
-            raise NoCandidateError(str(error)) from error
+    async def _promoted(self, session: sessions.Session) -> None:
+        """Returns when it leads. Raises TimeoutError when it does not even get on with what it has yet to read."""
+        before, since_s = -1, time.monotonic()
+        while True:
+            row = (await session.fetch(_PROGRESS))[0]
+            if not row["in_recovery"]:
+                return
+            if row["replayed"] != before:
+                before, since_s = row["replayed"], time.monotonic()
+            elif time.monotonic() - since_s > _PROMOTE_LIMIT_S:
+                raise TimeoutError(f"{self._candidate} does not get on with its promotion")
+            await asyncio.sleep(_POLL_S)
 
     @property
     def _candidate(self) -> str:

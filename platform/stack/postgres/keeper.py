@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import Final
 
 from stack.errors import StackError, StartError
 from stack.postgres import sessions, tools
 from stack.postgres.control_data import ControlData
-from stack.postgres.detector import PROBE_LIMIT_S, Strikes
+from stack.postgres.detector import PROBE_LIMIT_S, NewConnections, Strikes
 from stack.postgres.ensemble import Ensemble
 from stack.postgres.nodes import RECEIVER
-from stack.postgres.receiver_log import set_aside
+from stack.postgres.receiver_log import make_folder, set_aside
 from stack.postgres.record import Stage
 from stack.postgres.sync_set import SyncSet
 from stack.process import log_tail
@@ -22,9 +23,11 @@ _ASK_EVERY_S: Final = 1.0
 _FIRST_BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 3.0
 _START_LIMIT_S: Final = 20.0
+_REBUILT_LIMIT_S: Final = 5.0
 _STREAMS_WITHIN_S: Final = 5.0
 _CHECKPOINT_LIMIT_S: Final = 60.0
 _RECEIVER_STALLED_S: Final = 2.0
+_RECEIVED_TIMELINE: Final = "SELECT max(received_tli) FROM pg_stat_wal_receiver"
 _REMOVED: Final = "has already been removed"
 
 
@@ -36,6 +39,7 @@ class Keeper:
         self._sync_set = sync_set
         self.node = node
         self._strikes = Strikes()
+        self._new_connections = NewConnections()
         self._streamed_at_s = time.monotonic()
         self._asked_at_s = 0.0
         self._backoff_s = 0.0
@@ -62,7 +66,7 @@ class Keeper:
     async def _server(self) -> None:
         stage = self._all.record.stale.get(self.node)
         if stage in (Stage.DIVERGED, Stage.REWINDING, Stage.COPYING):
-            if self.node not in self._all.record.sync:  # never destroys a copy that something may rest on
+            if self._all.expendable(self.node):
                 await self._rebuild(stage)
         elif not self._all.exits.runs(self.node):
             await self._start()
@@ -76,7 +80,7 @@ class Keeper:
 
     async def _answers(self) -> bool:
         """The kept connection also saves a promotion the time to open one."""
-        if not await sessions.answers(self._all.cluster.address(self.node), PROBE_LIMIT_S):
+        if not await self._new_connections.taken(self._all.cluster.address(self.node)):
             return False
         if time.monotonic() - self._asked_at_s > _ASK_EVERY_S:
             self._asked_at_s = time.monotonic()
@@ -88,37 +92,48 @@ class Keeper:
         if self._all.cluster.write_identity(self.node, self._identity()):
             self._all.reload(self.node)
             self._streamed_at_s = time.monotonic()
-        if self.node in self._all.view.followers:
+        if await self._follows():
             self._streamed_at_s = time.monotonic()
             self._rejoined(stage)
         elif time.monotonic() - self._streamed_at_s > _STREAMS_WITHIN_S:
             self._streamed_at_s = time.monotonic()
             upstream = self._all.cluster.upstream(self.node, self._all.primary)
-            if await sessions.answers(upstream, PROBE_LIMIT_S) and self.node not in self._all.record.sync:
+            if await sessions.answers(upstream, PROBE_LIMIT_S) and self._all.expendable(self.node):
                 self._set(Stage.COPYING if stage is Stage.REJOINING else Stage.DIVERGED)
 
+    async def _follows(self) -> bool:
+        if self.node in self._all.view.followers and self.node not in self._all.on_timeline:
+            received = await self._all.session(self.node).value(_RECEIVED_TIMELINE)
+            if received == self._all.record.timeline:
+                self._all.on_timeline.add(self.node)
+        return self._all.follows(self.node)
+
     def _rejoined(self, stage: Stage | None) -> None:
-        """It streams, so it is on the primary's timeline and has caught up."""
+        """It streams what the primary writes, so it has caught up."""
         if stage is not None and self.node in self._all.record.stale:
             self._all.report.tell("node_rejoined", node=self.node)
             rest = {node: stage for node, stage in self._all.record.stale.items() if node != self.node}
             self._all.change(stale=rest)
 
     async def _start(self) -> None:
-        if not self._holds_data() and self.node not in self._all.record.sync:
+        if not self._holds_data() and self._all.expendable(self.node):
             self._set(Stage.COPYING)
             return
         await self._all.ensure_slot(self.node)
         self._all.cluster.write_identity(self.node, self._identity())
         self._all.cluster.mark_standby(self.node)
+        self._all.cluster.share_histories(self.node, self._all.record.timeline)
+        self._all.on_timeline.discard(self.node)
         await self._all.start(self.node)
         self._streamed_at_s = time.monotonic()
+        rebuilt = self.node in self._all.record.stale
         try:
-            await self._all.accepted(self.node, _START_LIMIT_S)
+            await self._all.accepted(self.node, _REBUILT_LIMIT_S if rebuilt else _START_LIMIT_S)
             await self._all.prepare_slots(self.node)
         except StartError:
-            if self._backoff_s and self.node not in self._all.record.sync:  # not the first time
-                self._set(Stage.COPYING if self.node in self._all.record.stale else Stage.DIVERGED)
+            # A rewound one may lack log that the primary, if it was copied itself, no longer has.
+            if (rebuilt or self._backoff_s) and self._all.expendable(self.node):
+                self._set(Stage.COPYING if rebuilt else Stage.DIVERGED)
             raise
 
     def _holds_data(self) -> bool:
@@ -154,15 +169,19 @@ class Keeper:
         except StartError as error:
             self._all.report.log("rewind_failed", node=self.node, error=str(error))
             return False
+        await self._all.nudge()  # it has to read up to where the primary was, of which an idle one may not send the end
         return True
 
     async def _copy(self) -> None:
         self._set(Stage.COPYING)
-        await asyncio.to_thread(self._all.cluster.forget, self.node)
+        await asyncio.to_thread(shutil.rmtree, self._all.cluster.forget(self.node), ignore_errors=True)
         await tools.run(self._all.cluster.basebackup(self.node, self._all.primary), f"the copy for {self.node}")
 
     async def _receiver(self) -> None:
         if not self._all.exits.runs(RECEIVER):
+            if not self._all.cluster.received.is_dir():
+                self._all.report.tell("archive_gap", received_before="lost")
+                make_folder(self._all.cluster)
             await self._all.ensure_slot(RECEIVER)
             self._all.cluster.write_upstream(self._all.primary)
             await self._all.start(RECEIVER)

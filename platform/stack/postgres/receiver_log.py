@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from stack.postgres.servers import Cluster
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 _HEADER_BYTES: Final = 24
 _SEGMENTS_PER_FILE_ID: Final = 0x1_0000_0000 // SEGMENT_BYTES
+_PAGE_HEAD: Final = struct.Struct("<HHIQ")  # XLogPageHeaderData: magic, flags, timeline, address
 _NAME: Final = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
 
 
@@ -47,7 +49,9 @@ class Segment:
 
 
 def segments(folder: Path, timeline: int) -> list[Segment]:
-    """Of one timeline, in the log's order."""
+    """Of one timeline, in the log's order. Raises GapError when there is no such folder: that is not an empty log."""
+    if not folder.is_dir():
+        raise GapError(f"{folder} is gone, and what was received with it")
     found = []
     for path in folder.iterdir():
         match = _NAME.fullmatch(path.name)
@@ -72,27 +76,39 @@ def feed(cluster: Cluster, node: str, timeline: int) -> int:
     """Gives ``node``, which must be stopped, what the receiver has beyond it. Returns the number of files written.
 
     A copy is right for both files being beginnings of the same stream: where the server's already holds what was
-    received, it may hold more and stays. Raises GapError when the receiver's files begin too late.
+    received, it may hold more and stays. The oldest is written first, so one that was broken off is continued when it
+    is called again. Raises GapError when the receiver's files begin too late.
     """
     target = cluster.data(node) / "pg_wal"
     recovery = ControlData.read(cluster.data(node)).redo // SEGMENT_BYTES
-    missing: list[tuple[Segment, bytes]] = []
-    for segment in reversed(segments(cluster.received, timeline)):
-        if not (received := segment.read()):
-            continue
-        if _holds(target / segment.name, received):
-            break
-        missing.append((segment, received))
-        if segment.number <= max(recovery, _first_segment(target, timeline)):
-            break
-    else:
-        if missing:
-            raise GapError(f"{node} ends before {missing[-1][0].name}, where {cluster.received} begins")
-    for segment, received in missing:
-        _copy(cluster, target / segment.name, received)
+    begin = max(recovery, _first_segment(target, timeline))
+    try:
+        missing = _missing(segments(cluster.received, timeline), target, begin)
+    except GapError as error:
+        raise GapError(f"{node}: {error}") from None
+    for segment in missing:
+        _copy(cluster, target / segment.name, segment.read())
     if missing:
         _sync_folder(target)
     return len(missing)
+
+
+def _missing(received: list[Segment], target: Path, begin: int) -> list[Segment]:
+    """The end of what was received that ``target`` lacks, in the log's order; nothing from before ``begin``."""
+    missing: list[Segment] = []
+    for segment in reversed(received):
+        if not (content := segment.read()):
+            continue
+        if missing and segment.number != missing[-1].number - 1:
+            break
+        if _holds(target / segment.name, content):
+            return missing[::-1]
+        missing.append(segment)
+        if segment.number <= begin:
+            return missing[::-1]
+    if missing and not _begins(target, missing[-1]):
+        raise GapError(f"it ends before {missing[-1].name}, and what was received between is not there")
+    return missing[::-1]
 
 
 def _first_segment(folder: Path, timeline: int) -> int:
@@ -103,6 +119,16 @@ def _first_segment(folder: Path, timeline: int) -> int:
         return 0
     high, _, low = [line for line in lines if line.strip()][-1].split()[1].partition("/")
     return ((int(high, 16) << 32) + int(low, 16)) // SEGMENT_BYTES
+
+
+def _begins(folder: Path, segment: Segment) -> bool:
+    """Whether the server has begun to write this segment, and so has all before; a recycled file tells of another."""
+    try:
+        with (folder / segment.name).open("rb") as file:
+            _, _, timeline, address = _PAGE_HEAD.unpack(file.read(_PAGE_HEAD.size))
+    except (FileNotFoundError, struct.error):
+        return False
+    return bool((timeline, address) == (segment.timeline, segment.number * SEGMENT_BYTES))
 
 
 def _holds(path: Path, received: bytes) -> bool:
@@ -138,7 +164,13 @@ def set_aside(cluster: Cluster, epoch: int) -> Path:
     number = 1
     while (folder := cluster.folder / f"wal-before-{epoch}-{number}").exists():
         number += 1
-    cluster.received.rename(folder)
-    cluster.received.mkdir(mode=0o700)
-    cluster.give_away(cluster.received)
+    if cluster.received.exists():
+        cluster.received.rename(folder)
+    make_folder(cluster)
     return folder
+
+
+def make_folder(cluster: Cluster) -> None:
+    """For the receiver to write to. Where one was, whoever calls this has made sure that nothing rests on it."""
+    cluster.received.mkdir(mode=0o700, exist_ok=True)
+    cluster.give_away(cluster.received)

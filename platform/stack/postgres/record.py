@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -14,6 +16,8 @@ from stack.errors import StackError
 from stack.postgres.nodes import NODES, PAIR, RECEIVER
 
 VERSION: Final = 1
+_LOCKED_WITHIN_S: Final = 0.5  # a killed predecessor's programs may hold it until they have all begun
+_POLL_S: Final = 0.01
 
 
 class RecordError(StackError):
@@ -90,6 +94,7 @@ class RecordFile:
         self.path = path
         self.record = record
         self._on_step = on_step
+        self._lock: int | None = None
 
     @classmethod
     def create(cls, path: Path, record: Record) -> RecordFile:
@@ -102,8 +107,20 @@ class RecordFile:
 
     @classmethod
     def open(cls, path: Path, on_step: Callable[[str], None] = lambda step: None) -> RecordFile:
-        """``on_step`` is called after each durable step. Raises RecordError."""
-        return cls(path, Record.load(path), on_step)
+        """For whoever decides; ``on_step`` is called after each durable step.
+
+        Raises RecordError, also when another process has it open: two supervisors would promote two servers.
+        """
+        file = cls(path, Record.load(path), on_step)
+        file._lock = _only_one(path.with_suffix(".lock"))
+        file.record = Record.load(path)  # as its last holder left it
+        return file
+
+    def close(self) -> None:
+        """Lets another process open it, as the end of this one does."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def write(self, record: Record) -> None:
         """Durable when it returns."""
@@ -116,6 +133,25 @@ class RecordFile:
         for node, stage in record.stale.items():
             if before.stale.get(node) != stage:
                 self._on_step(stage)
+
+
+def _only_one(path: Path) -> int:
+    """Holds a lock that the kernel drops with this process. Raises RecordError when another has it for long."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline_s = time.monotonic() + _LOCKED_WITHIN_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline_s:
+                time.sleep(_POLL_S)
+                continue
+            holder = os.pread(lock, 20, 0).decode()
+            os.close(lock)
+            raise RecordError(f"{path}: another supervisor (process {holder}) decides for this cluster") from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        return lock
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -176,7 +175,10 @@ class Cluster:
             f"host={host} port={port} user={REPLICATOR} password={self.passwords[REPLICATOR]} "
             f"application_name={application_name(node)} connect_timeout=2 tcp_user_timeout=3000"
         )
-        source = {"primary_conninfo": conninfo, "primary_slot_name": application_name(node)}
+        # A primary that was copied itself has not all the log that a rewound server needs; what was received has.
+        restore = f"cp '{self.received}/%f' '%p'"
+        names = ("primary_conninfo", "primary_slot_name", "restore_command")
+        source = dict(zip(names, (conninfo, application_name(node), restore), strict=True))
         return source | self.leader((RECEIVER,), closed=True)
 
     def leader(self, synchronous: tuple[str, ...], *, closed: bool = False) -> dict[str, str]:
@@ -187,6 +189,17 @@ class Cluster:
     def mark_standby(self, node: str) -> None:
         self.write(self.data(node) / "standby.signal", "")
 
+    def share_histories(self, node: str, timeline: int) -> None:
+        """Gives ``node`` the history files up to ``timeline`` that any other copy has.
+
+        A base backup holds only the last of them; once its server is primary, those that were rewound ask it for all.
+        """
+        target = self.data(node) / "pg_wal"
+        for folder in (self.received, *(self.data(server) / "pg_wal" for server in nodes.SERVERS)):
+            for path in folder.glob("????????.history"):
+                if int(path.stem, 16) <= timeline and not (target / path.name).exists():
+                    self.write(target / path.name, path.read_text())
+
     def write_upstream(self, primary: str) -> None:
         """Where the receiver connects when it is started next."""
         host, _, port = self.upstream(RECEIVER, primary).partition(":")
@@ -194,9 +207,24 @@ class Cluster:
         more = (f"application_name={application_name(RECEIVER)}", "tcp_user_timeout=3000", "")
         self.write(self._service_file, "\n".join((*lines, *more)))
 
-    def forget(self, node: str) -> None:
-        """Removes the node's data, for a copy to take their place."""
-        shutil.rmtree(self.data(node), ignore_errors=True)
+    def forget(self, node: str) -> Path:
+        """Moves the node's data away, for a copy to take their place. Returns a folder that is to be removed.
+
+        At one blow: a removal in place that is given up goes on in its thread, and takes files of the copy with it.
+        """
+        data = self.data(node)
+        # A volume of its own can neither be moved away nor hold what is moved elsewhere.
+        gone = data / ".gone" if data.is_mount() else self.folder / f"{data.name}.gone"
+        gone.mkdir(exist_ok=True)
+        if data.is_mount():
+            place = gone / secrets.token_hex(8)
+            place.mkdir()
+            for path in data.iterdir():
+                if path != gone:
+                    path.rename(place / path.name)
+        elif data.exists():
+            data.rename(gone / secrets.token_hex(8))
+        return gone
 
     def write(self, path: Path, text: str) -> None:
         """Atomically, readable for the servers' user only: a server may read it at any moment."""

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import asyncpg
+
 from stack.errors import StackError
 from stack.postgres import sessions
 from stack.postgres.adoption import Adoption
 from stack.postgres.control_data import ControlData
-from stack.postgres.detector import PAUSE_S, PROBE_LIMIT_S, Strikes
+from stack.postgres.detector import PAUSE_S, PROBE_LIMIT_S, NewConnections, Strikes
 from stack.postgres.ensemble import Ensemble, View
 from stack.postgres.failover import UNDER_WAY, Failover, NoCandidateError
 from stack.postgres.host import ProcessHost
@@ -44,8 +46,10 @@ class Supervisor:
         self._report = report
         self._sync_set = SyncSet(self.ensemble)
         self._strikes = Strikes()
+        self._new_connections = NewConnections()
         self._keepers: list[asyncio.Task[None]] = []
         self._opening: asyncio.Task[None] | None = None
+        self._recovering = False
         self._requests: list[_Request] = []
         self._adoptions: list[_Request] = []
         self._problem = ""
@@ -101,7 +105,7 @@ class Supervisor:
                 "node": node,
                 "role": self._role(node),
                 "running": running[node],
-                "streaming": node in view.followers,
+                "streaming": self.ensemble.follows(node),
                 "behind_bytes": behind.get(node),
                 "stage": record.stale.get(node),
             }
@@ -147,9 +151,11 @@ class Supervisor:
         try:
             async with asyncio.timeout(PROBE_LIMIT_S):
                 address = self.ensemble.cluster.address(self.record.primary)
-                _, new = await asyncio.gather(self.ensemble.look(), sessions.answers(address, PROBE_LIMIT_S))
+                _, new = await asyncio.gather(self.ensemble.look(), self._new_connections.taken(address))
+                self._recovering = False
                 return new
-        except sessions.NOT_ANSWERING:
+        except sessions.NOT_ANSWERING as error:
+            self._recovering = isinstance(error, asyncpg.CannotConnectNowError)
             return False
 
     async def _replace(self, reason: str, *, planned: bool = False) -> None:
@@ -161,7 +167,8 @@ class Supervisor:
             await self.failover.run(planned=planned)
         except NoCandidateError as error:
             self._report.tell("no_candidate", reason=str(error))
-            if self.ensemble.exits.runs(old) and self._strikes.out:
+            # One that is recovering says so, and would have to begin again.
+            if self.ensemble.exits.runs(old) and self._strikes.out and not self._recovering:
                 await self.ensemble.kill(old)
             if not self.ensemble.exits.runs(old):
                 await self.failover.restart()
@@ -184,6 +191,7 @@ class Supervisor:
     def _begin_anew(self) -> None:
         """Nothing that was seen of the old primary holds for the new one."""
         self.ensemble.view = View()
+        self.ensemble.on_timeline.clear()
         if self._opening:
             self._opening.cancel()
             self._opening = None
@@ -209,8 +217,10 @@ class Supervisor:
                 self._report.log("epoch_not_written", error=str(error) or type(error).__name__)
 
     async def _fail_over(self) -> None:
-        self.failover.candidate()
+        old = self.failover.candidate()
         await self._replace("asked for")
+        if self.record.primary != old:
+            raise StackError(f"{old} could not take over: {self.record.primary} is the primary again")
 
     async def _switch_over(self) -> None:
         record, standby = self.record, other(self.record.primary)
@@ -220,6 +230,8 @@ class Supervisor:
         # What is left for the shutdown's own checkpoint is short then.
         await self.ensemble.session(record.primary).fetch("CHECKPOINT", limit_s=_CHECKPOINT_LIMIT_S)
         await self._replace("switchover", planned=True)
+        if self.record.primary != standby:
+            raise StackError(f"{standby} could not take over: {self.record.primary} is the primary again")
 
     async def _expel(self, node: str) -> None:
         if node not in SERVERS or node == self.record.primary:
@@ -269,6 +281,9 @@ class Supervisor:
             await asyncio.wait_for(self.ensemble.wake.wait(), seconds)
 
     def _keep(self) -> None:
+        """Not while a change is under way, also when a part of it failed and is tried again."""
+        if self.record.step in (*UNDER_WAY, Step.ADOPTING):
+            return
         self._keepers = [
             asyncio.get_running_loop().create_task(Keeper(self.ensemble, self._sync_set, node).run())
             for node in NODES

@@ -20,9 +20,6 @@ STALLED_S: Final = 0.4
 _TRUSTED_AGAIN_S: Final = 0.3
 _POLL_S: Final = 0.01
 _SEEN_WITHIN_S: Final = 2.0
-# Commits that wait are let go by the next confirmation of a follower, and an idle one confirms once a second. This
-# little transaction, which waits for nobody, gives it something to confirm.
-_NUDGE: Final = "SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'elson', '')"
 
 
 @dataclass(slots=True)
@@ -65,7 +62,7 @@ class SyncSet:
             else:
                 self._all.wake.set()  # look again at once
         elif back := [node for node in well if node not in record.sync and self._trusted(node)]:
-            await self._grow((*record.sync, *back))
+            await self._grow(tuple(back))
         elif record.step in (Step.SHRINKING, Step.GROWING) or view.names != synchronous_standby_names(record.sync):
             await self._settle()
         if keep == record.sync:
@@ -74,11 +71,15 @@ class SyncSet:
     async def expel(self, node: str) -> None:
         """Shrinks the set although nothing is wrong. Raises one of NOT_ANSWERING, TimeoutError among them."""
         keep = tuple(member for member in self._all.record.sync if member != node)
+        await self._until_covered(keep)
+        await self._shrink(keep)
+        await self._until_covered(keep)  # what its connection still let go by the set of before
+
+    async def _until_covered(self, keep: tuple[str, ...]) -> None:
         self._had_when_lost = None
         async with asyncio.timeout(_SEEN_WITHIN_S):
             while not self._covered(keep, await self._all.look()):
                 await asyncio.sleep(_POLL_S)
-        await self._shrink(keep)
 
     def _measure(self, view: View) -> None:
         now_s = time.monotonic()
@@ -114,14 +115,15 @@ class SyncSet:
         await self._settle()
         self._all.report.tell("sync_set_shrunk", sync=keep, was=was)
 
-    async def _grow(self, members: tuple[str, ...]) -> None:
-        ordered = tuple(sorted(members))
+    async def _grow(self, back: tuple[str, ...]) -> None:
+        """Only those that are back have to be seen: the others may be lost by now, and then these replace them."""
         was = self._all.record.sync
+        ordered = tuple(sorted((*was, *back)))
         self._all.change(**self._step(Step.GROWING))
         self._all.lead(ordered)
         try:
             async with asyncio.timeout(_SEEN_WITHIN_S):
-                while not await self._counted(ordered):
+                while not await self._counted(back):
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             await self._settle()
@@ -135,7 +137,8 @@ class SyncSet:
         sync = self._all.record.sync
         self._all.lead(sync)
         await self._all.names_in_effect(sync)
-        await self._all.session(self._all.primary).fetch(_NUDGE)
+        # Commits that wait are let go by the next confirmation of a follower, and an idle one confirms once a second.
+        await self._all.nudge()
         self._all.change(**self._step(Step.STEADY))
 
     async def _counted(self, members: tuple[str, ...]) -> bool:

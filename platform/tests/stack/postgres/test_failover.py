@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from drills.database import Row, both, run_fault
+from drills.database import Row, run_fault
 from drills.database_controls import CONTROLS, controls
 from drills.writers import Writers, lost, prepare
 from stack.errors import ControlError
@@ -25,18 +26,19 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 LIMIT_MS = 15_000
 SHORT = (
     "primary kill -9",
-    "primary frozen",
-    "standby frozen",
+    "primary frozen, resumed",
     "standby, then primary kill -9",
     "switchover",
-    "supervisor killed at promoting",
-    "supervisor killed at rewinding",
+    "supervisor killed at promoting, standby",
+    "standby's data lost, primary kill -9",
+    "link standby->primary cut, primary",
+    "link clients->primary silent",
 )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def cluster() -> AsyncIterator[PostgresCluster]:
-    async with PostgresCluster() as cluster:
+    async with PostgresCluster(proxied=True) as cluster:
         await prepare(cluster.dsn())
         await cluster.redundant()
         yield cluster
@@ -46,7 +48,7 @@ async def cluster() -> AsyncIterator[PostgresCluster]:
 async def test_nothing_acknowledged_is_lost_and_redundancy_comes_back(cluster: PostgresCluster, name: str) -> None:
     row = Row()
     await run_fault(cluster, name, row)
-    assert (row.lost, row.unsound) == (0, 0)
+    assert (row.lost, row.faults) == (0, [])
     assert row.acknowledged > 50
     assert row.outages_ms[0] < LIMIT_MS
 
@@ -115,13 +117,26 @@ async def test_a_record_that_is_damaged_or_another_clusters_starts_nothing(clust
     await cluster.redundant()
 
 
+async def test_a_second_supervisor_is_refused(cluster: PostgresCluster) -> None:
+    await cluster.redundant()
+    second = await cluster.start_supervisor()
+    assert await asyncio.wait_for(second.wait(), 10) == 2
+    assert "decides for this cluster" in cluster.log("supervisor:1").read_text().splitlines()[-1]
+    await cluster.redundant()
+
+
 async def test_restored_data_take_the_primarys_place_and_the_rest_is_copied(cluster: PostgresCluster) -> None:
     await cluster.redundant()
     side = await _restored(cluster)
     before = cluster.record
-    async with Writers(both(cluster)) as writers:
+    async with Writers(cluster.clients_dsn()) as writers:
         await writers.flowing()
-    await cluster.ask("adopt", folder=str(side))
+    await cluster.end_supervisor()
+    doomed = await cluster.start_supervisor(die_at="adopting")
+    with contextlib.suppress(ControlError):  # it does not live to answer, and the next one goes on
+        await cluster.ask("adopt", folder=str(side))
+    await asyncio.wait_for(doomed.wait(), 10)
+    await cluster.start_supervisor()
     await cluster.redundant()
     assert (cluster.record.epoch, cluster.primary) == (before.epoch + 1, before.primary)
     assert await lost(cluster.dsn(), writers.acknowledged) == len(writers.acknowledged)
@@ -140,9 +155,11 @@ async def test_only_a_folder_of_this_cluster_is_adopted(cluster: PostgresCluster
     assert cluster.record == before
 
 
-async def test_a_cluster_that_is_wrong_on_purpose_is_caught_by_the_same_count() -> None:
-    async with controls() as control:
+async def test_a_cluster_that_is_wrong_on_purpose_is_caught_by_the_same_count(cluster: PostgresCluster) -> None:
+    await cluster.end_supervisor()
+    async with controls(cluster) as control:
         lost = {name: (await control.run(wrong)).lost for name, wrong in CONTROLS.items()}
+    await cluster.start_supervisor()
     assert all(lost.values()), lost
 
 

@@ -85,9 +85,53 @@ def test_a_gap_is_refused_and_nothing_is_written(cluster: Cluster) -> None:
     receive(cluster, 4, STREAM)
     receive(cluster, 5, STREAM[:500], suffix=".partial")
     write(own(cluster, 2), STREAM[:100])
-    with pytest.raises(GapError, match="postgres:2 ends before 000000010000000000000004"):
+    with pytest.raises(GapError, match="postgres:2: it ends before 000000010000000000000004"):
         feed(cluster, "postgres:2", 1)
     assert not own(cluster, 4).exists()
+
+
+def test_a_feed_that_was_broken_off_is_continued(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (2, 3, 4):
+        receive(cluster, number, STREAM)
+    write(own(cluster, 2), STREAM[:500])
+    copied: list[Path] = []
+
+    def give_away(path: Path) -> None:
+        copied.append(path)
+        if len(copied) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Cluster, "give_away", lambda _, path: give_away(path))
+    with pytest.raises(OSError, match="No space left"):
+        feed(cluster, "postgres:2", 1)
+    feed(cluster, "postgres:2", 1)
+    assert [own(cluster, number).read_bytes().rstrip(b"\0") == STREAM for number in (2, 3, 4)] == [True, True, True]
+
+
+def test_a_hole_in_what_was_received_is_refused(cluster: Cluster) -> None:
+    for number in (2, 4, 5):
+        receive(cluster, number, STREAM)
+    write(own(cluster, 2), STREAM)
+    with pytest.raises(GapError, match="postgres:2: it ends before 000000010000000000000004"):
+        feed(cluster, "postgres:2", 1)
+    assert not own(cluster, 5).exists()
+
+
+def test_a_receiver_that_began_in_a_segment_the_server_has_begun_leaves_no_gap(cluster: Cluster) -> None:
+    page = struct.pack("<HHIQ", 0xD113, 2, 1, 4 * SEGMENT_BYTES) + STREAM
+    receive(cluster, 4, page, suffix=".partial")
+    write(own(cluster, 4), struct.pack("<HHIQ", 0xD113, 2, 1, 2 * SEGMENT_BYTES))  # one that is used again
+    with pytest.raises(GapError):
+        feed(cluster, "postgres:2", 1)
+    write(own(cluster, 4), page[:100])
+    assert feed(cluster, "postgres:2", 1) == 1
+    assert own(cluster, 4).read_bytes().rstrip(b"\0") == page
+
+
+def test_a_log_that_is_gone_is_not_taken_for_an_empty_one(cluster: Cluster) -> None:
+    cluster.received.rmdir()
+    with pytest.raises(GapError, match="wal is gone"):
+        feed(cluster, "postgres:2", 1)
 
 
 def test_a_timeline_begins_where_its_history_says(cluster: Cluster) -> None:

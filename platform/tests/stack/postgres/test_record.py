@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def test_a_record_is_never_overwritten_by_a_new_one(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"record\.json: there is a record already"):
         RecordFile.create(path, replace(RECORD, epoch=1))
     assert Record.load(path) == RECORD
+
+
+def test_only_one_may_have_a_record_open(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    RecordFile.create(path, RECORD)
+    first = RecordFile.open(path)
+    with pytest.raises(RecordError, match=rf"another supervisor \(process {os.getpid()}\) decides"):
+        RecordFile.open(path)
+    first.write(replace(RECORD, epoch=9))
+    first.close()
+    assert RecordFile.open(path).record.epoch == 9
 
 
 def test_without_a_record_there_is_nothing_to_go_by(tmp_path: Path) -> None:
