@@ -39,12 +39,14 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def past() -> AsyncIterator[Past]:
     folder = reachable_folder()
-    async with PostgresCluster() as cluster:
-        await prepare(cluster.dsn())
-        await cluster.redundant()
-        async with BackupProcess(cluster) as backups:
-            yield await live_through(cluster, backups, folder)
-    shutil.rmtree(folder)
+    try:
+        async with PostgresCluster() as cluster:
+            await prepare(cluster.dsn())
+            await cluster.redundant()
+            async with BackupProcess(cluster) as backups:
+                yield await live_through(cluster, backups, folder)
+    finally:
+        shutil.rmtree(folder)
 
 
 async def test_a_backup_is_listed_with_what_is_known_of_it(past: Past) -> None:
