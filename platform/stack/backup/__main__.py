@@ -47,6 +47,7 @@ async def serve(config: Config) -> None:
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await running
+            await backups.finish()
         finally:
             await control.stop()
 

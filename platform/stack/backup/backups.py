@@ -29,6 +29,9 @@ from stack.postgres.servers import Cluster
 
 _LOOK_EVERY_S: Final = 1.0
 _AGAIN_S: Final = 30.0
+_CLOSED_WITHIN_S: Final = 1.5
+_POLL_S: Final = 0.02
+_CLOSE_SEGMENT: Final = "SELECT pg_walfile_name(pg_switch_wal())"
 _POINT: Final = """
 SELECT pg_create_restore_point($1)::text AS lsn, clock_timestamp() AS at
 """
@@ -64,6 +67,19 @@ class Backups:
                 pause_s = _AGAIN_S
                 self._note(str(error))
             await asyncio.sleep(pause_s)
+
+    async def finish(self) -> None:
+        """Closes the segment that is being written and archives it: the cluster may end next, with all its folders."""
+        primary = Record.load(self._cluster.record).primary
+        try:
+            async with sessions.session(self._cluster.dsn(self._cluster.address(primary))) as session:
+                closed = self._cluster.received / await session.value(_CLOSE_SEGMENT)
+            async with asyncio.timeout(_CLOSED_WITHIN_S):
+                while not closed.exists():
+                    await asyncio.sleep(_POLL_S)
+        except sessions.NOT_ANSWERING as error:
+            self._report.log("open_segment_left", error=str(error) or type(error).__name__)
+        await self.archiver.turn()
 
     async def now(self) -> Backup:
         """Raises StackError or OSError; then there is no such backup, or one that is listed as not verified."""
