@@ -70,6 +70,11 @@ class BackupProcess:
                     raise StartError(f"the backup process ended:\n{log_tail(self.log)}") from None
             await asyncio.sleep(_POLL_S)
 
+    async def end(self) -> None:
+        """In order, as when a platform is taken down."""
+        if self._process:
+            await self._process.terminate(within_s=10)
+
     async def kill(self) -> None:
         if self._process:
             await self._process.kill()

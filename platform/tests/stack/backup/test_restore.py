@@ -31,6 +31,7 @@ from stack.errors import ControlError
 from stack.postgres.alone import PostgresCluster
 from stack.postgres.receiver_log import SEGMENT_BYTES
 from stack.postgres.report import Report
+from stack.postgres.sessions import connection
 from tests.stack.backup.past import Past, current_position, live_through, reachable_folder
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
@@ -314,6 +315,16 @@ async def test_a_backup_that_was_interrupted_is_no_backup(past: Past) -> None:
     assert not list(past.cluster.cluster.folder.glob(".backup-*"))
     assert await _ids(past) == before
     assert len(_names(past.backups.settings.archive / "base")) == len(before)
+
+
+async def test_after_an_orderly_end_the_archive_alone_has_everything(past: Past) -> None:
+    async with connection(past.cluster.dsn()) as primary:
+        await primary.execute("INSERT INTO drill VALUES ('last', 1)")
+        rows = await primary.fetchval("SELECT count(*) FROM drill")
+    await past.backups.end()
+    await past.restore_from(past.copy())
+    assert await past.count() == rows
+    await past.backups.start()
 
 
 async def _ids(past: Past) -> list[str]:
