@@ -10,7 +10,9 @@ from chaos.faults.cut import Cut
 from chaos.faults.freeze import Freeze
 from chaos.faults.kill import Kill
 from chaos.faults.latency import Latency
+from chaos.faults.lose import Lose
 from chaos.faults.switchover import Switchover
+from chaos.faults.wrong_delete import WrongDelete
 
 KINDS: Final[Mapping[str, type[Fault]]] = {
     "latency": Latency,
@@ -18,6 +20,8 @@ KINDS: Final[Mapping[str, type[Fault]]] = {
     "kill": Kill,
     "freeze": Freeze,
     "switchover": Switchover,
+    "lose": Lose,
+    "wrong_delete": WrongDelete,
 }
 
 

@@ -187,6 +187,13 @@ class EmbeddedStack:
         status: dict[str, Any] = answer["status"]
         return status
 
+    async def ask_backup(self, operation: str, *, within_s: float = 60, **fields: Any) -> dict[str, Any]:
+        """``now``, ``list``, ``verify``, ``point``, ``restore`` or ``status`` of the backup process.
+
+        Raises ControlError when it refuses or does not answer.
+        """
+        return await call_async(self.folder / BACKUP_SOCKET, operation, within_s=within_s, **fields)
+
     @property
     def redis_url(self) -> str:
         """For clients of the pair, past any proxy."""
@@ -244,6 +251,11 @@ class EmbeddedStack:
             await watch.hold_down(node.name)
         else:
             await self._supervisor.kill(node.name)
+
+    def allow(self, name: str) -> None:
+        """A server of the database that ``kill`` keeps down may be started again, once its supervisor wants to."""
+        if self._postgres:
+            self._postgres.allow(name)
 
     async def terminate(self, name: str, within_s: float = _STOP_LIMIT_S) -> int:
         """An orderly end (SIGTERM), hard after ``within_s``; the node stays down. Returns the exit code."""

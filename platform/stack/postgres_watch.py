@@ -74,10 +74,14 @@ class PostgresWatch:
             self._held_down.discard(node)
             raise
 
+    def allow(self, node: str) -> None:
+        """Ends ``hold_down``; when it is started is the supervisor's to say."""
+        self._held_down.discard(node)
+
     async def restart(self, node: str, within_s: float) -> None:
         """Lets the supervisor start it again, in whatever role is left for it. Raises StartError."""
         await self.kill(node)
-        self._held_down.discard(node)
+        self.allow(node)
         try:
             async with asyncio.timeout(within_s):
                 while self._processes.state(node) is not NodeState.READY:
