@@ -88,11 +88,17 @@ def up_command(
     proxied: Annotated[
         list[str] | None, typer.Option(metavar="LINK", help="Also put a proxy into these links, as engine->redis.")
     ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where backups stay; without it they end with the platform.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The backups' key; made when it is not there.")
+    ] = None,
 ) -> int:
     """Stand the platform up in the foreground, with a live table of its nodes. Ctrl-C takes everything down."""
     from scenarios.up import up
 
-    return up(scenario, market=market, proxied=proxied or [])
+    return up(scenario, market=market, proxied=proxied or [], archive=archive, key_file=key_file)
 
 
 @app.command("status")

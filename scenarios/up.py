@@ -31,13 +31,16 @@ _PERIOD_S: Final = 0.5
 
 
 @told
-def up(scenario: str, *, market: bool, proxied: list[str]) -> int:
+def up(scenario: str, *, market: bool, proxied: list[str], archive: Path | None, key_file: Path | None) -> int:
+    if archive and not key_file:
+        return complain("--archive: name its key with --key-file, or nobody can read it later", WRONG_USAGE)
     try:
         loaded = load_scenario(find_scenario(scenario))
         topology = scenario_topology(_with_proxies(loaded.scenario, proxied))
         folder = new_run_folder(runs_root(os.environ), "up")
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_stay_up(topology, folder, seed=loaded.scenario.seed if market else None))
+            options = StackOptions(folder, archive=_absolute(archive), key_file=_absolute(key_file))
+            asyncio.run(_stay_up(topology, options, seed=loaded.scenario.seed if market else None))
     except ScenarioError as error:
         return complain(str(error), WRONG_USAGE)
     except UnknownSelectorError as error:
@@ -52,8 +55,13 @@ def _with_proxies(scenario: Scenario, proxied: list[str]) -> Scenario:
     return scenario.model_copy(update={"topology": topology})
 
 
-async def _stay_up(topology: Topology, folder: Path, *, seed: int | None) -> None:
+def _absolute(path: Path | None) -> Path | None:
+    return path and path.absolute()
+
+
+async def _stay_up(topology: Topology, options: StackOptions, *, seed: int | None) -> None:
     """``seed`` is the market's; None: no market trades."""
+    folder = options.log_folder
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -61,7 +69,7 @@ async def _stay_up(topology: Topology, folder: Path, *, seed: int | None) -> Non
     console = Console(highlight=False)
     console.print(f"starting the platform; logs in {folder}", soft_wrap=True)
     printer = _Printer(console)
-    stack = EmbeddedStack(topology, StackOptions(folder), printer)
+    stack = EmbeddedStack(topology, options, printer)
     async with stack, Conductor(stack, FaultLog(folder / "faults.jsonl"), printer.fault) as conductor:
         offer_faults(stack, conductor)
         if seed is not None:

@@ -21,7 +21,6 @@ from typing import Final
 
 import asyncpg
 
-from drills.database import both
 from drills.writers import Writers, lost, prepare
 from stack.backup.alone import BackupProcess
 from stack.backup.wal_records import Log
@@ -71,7 +70,7 @@ HEADINGS: Final = (
 async def lose_both(cluster: PostgresCluster, backups: BackupProcess, row: Row) -> None:
     """The pair's and the replica's data are deleted; what is left is the receiver's folder and the archive."""
     await _backed_up(cluster, backups)
-    async with Writers(both(cluster)) as writers:
+    async with Writers(cluster.clients_dsn()) as writers:
         await writers.flowing()
         await asyncio.sleep(_WRITING_S)
         cluster.host.refuse(*SERVERS)
@@ -91,7 +90,7 @@ async def lose_both(cluster: PostgresCluster, backups: BackupProcess, row: Row) 
 async def delete_wrongly(cluster: PostgresCluster, backups: BackupProcess, row: Row) -> None:
     """Every row is deleted and the writers go on; then nothing that was acknowledged before may be missing."""
     await _backed_up(cluster, backups)
-    async with Writers(both(cluster)) as writers:
+    async with Writers(cluster.clients_dsn()) as writers:
         await writers.flowing()
         await asyncio.sleep(_WRITING_S)
         before = list(writers.acknowledged)

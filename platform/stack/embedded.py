@@ -16,6 +16,7 @@ from typing import Any, Final
 import aiohttp
 
 from stack.accounts import with_staff
+from stack.backup import host as backup_host
 from stack.control import ControlServer, call_async
 from stack.errors import StackError, StartError
 from stack.naming import Names
@@ -31,7 +32,7 @@ from stack.redis import RedisPair, redis_url
 from stack.redis_watch import RedisWatch
 from stack.registry import ProcessEntry, RegistryEntry, ports_folder, remove_entry, sweep, write_entry
 from stack.roles import RoleWatch
-from stack.startup import CONTROL_SOCKET, SUPERVISOR_SOCKET, Startup
+from stack.startup import BACKUP_SOCKET, CONTROL_SOCKET, SUPERVISOR_SOCKET, Startup
 from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
 from stack.tasks import end
@@ -42,7 +43,7 @@ _STOP_ORDER: Final = (
     (Role.LOAD, Role.MARKET),
     (Role.API, Role.FEED),
     (Role.ENGINE,),
-    (Role.SUPERVISOR,),  # or it would take the end of its servers for their failure
+    (Role.BACKUP, Role.SUPERVISOR),  # or it would take the end of its servers for their failure
     (Role.REDIS, Role.SENTINEL, Role.TOXIPROXY, Role.POSTGRES, Role.WAL),
 )
 _STOP_LIMIT_S: Final = 3.0
@@ -299,6 +300,7 @@ class EmbeddedStack:
         self.control.handlers["down"] = self._answer_down
         self.control.handlers |= operations(self._postgres)
         self.control.handlers["db"] = self._answer_db
+        self.control.handlers |= backup_host.operations(self.folder / BACKUP_SOCKET)
         await self.control.start()
         if Role.ENGINE in self.options.roles:
             self._role_task = asyncio.get_running_loop().create_task(self._roles.run())

@@ -12,7 +12,7 @@ from stack.topology import Role
 
 # Market and load are started by the run, through start_program.
 EMBEDDED_ROLES: Final = frozenset(
-    {Role.POSTGRES, Role.WAL, Role.SUPERVISOR, Role.REDIS, Role.SENTINEL, Role.TOXIPROXY}
+    {Role.POSTGRES, Role.WAL, Role.SUPERVISOR, Role.BACKUP, Role.REDIS, Role.SENTINEL, Role.TOXIPROXY}
     | {Role.ENGINE, Role.API, Role.FEED}
 )
 
@@ -24,12 +24,15 @@ class StackOptions:
     ``log_folder`` gets ``<node>.log`` files; ``roles`` are started by ``start``; ``ports`` fixes some nodes' ports.
 
     ``programs`` are the command lines of the platform's processes; an engine among the roles brings the migration
-    and the seeding with it.
+    and the seeding with it. ``archive`` gets backups and log, sealed with the key in ``key_file``; without one they are
+    the stack's own and end with it.
     """
 
     log_folder: Path
     roles: frozenset[Role] = EMBEDDED_ROLES
     ports: Mapping[str, int] = field(default_factory=dict)
     programs: Mapping[Role, tuple[str, ...]] = field(default_factory=lambda: PROGRAMS)
+    archive: Path | None = None
+    key_file: Path | None = None
     start_limit_s: float = 60.0
     lease_ttl_ms: int = 500

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import aiohttp
 
+from stack.backup.key import Key
+from stack.backup.settings import CONFIG as BACKUP_CONFIG
+from stack.backup.settings import Config as BackupConfig
+from stack.backup.settings import Settings as BackupSettings
 from stack.binaries import require
 from stack.control import call_async
 from stack.errors import ControlError, StackError, StartError
@@ -30,10 +34,13 @@ from stack.wiring import HOST, Wiring
 
 CONTROL_SOCKET = "control.sock"  # of the stack's owner; both below the stack's folder
 SUPERVISOR_SOCKET = "supervisor.sock"
+BACKUP_SOCKET = "backup.sock"
 _ANSWER_LIMIT = aiohttp.ClientTimeout(total=2)
 _TOXIPROXY = Node(Role.TOXIPROXY, "1")
 _SUPERVISOR = Node(Role.SUPERVISOR, "1")
 _SUPERVISE = (sys.executable, "-m", "stack.postgres")
+_BACKUP = Node(Role.BACKUP, "1")
+_BACK_UP = (sys.executable, "-m", "stack.backup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,7 @@ class Startup:
         primary = steps.create_task(self._database(bootstrap.primary, needs=(cluster,)))
         others = steps.create_task(self._database(bootstrap.others, needs=(primary, proxies)))
         steps.create_task(self._supervise(needs=(others,)))
+        steps.create_task(self._back_up(needs=(others,)))
         migration = steps.create_task(self._migrate(needs=(primary,)))
         for node in self.topology.nodes:
             if node.role in self.options.programs:
@@ -107,13 +115,26 @@ class Startup:
     async def _supervise(self, needs: Iterable[asyncio.Task[None]]) -> None:
         await _all_done(needs)
         if Role.SUPERVISOR in self.options.roles:
-            control = self.folder / SUPERVISOR_SOCKET
-            config = self.folder / "supervisor.json"
+            control, config = self.folder / SUPERVISOR_SOCKET, self.folder / "supervisor.json"
             SupervisorConfig(self.postgres.cluster, self.folder / CONTROL_SOCKET, control).write(config)
-            env = {**python_env(), CONFIG: str(config)}
-            log = self.options.log_folder / f"{_SUPERVISOR.name}.log"
-            launch = Launch(_SUPERVISE, env, log, cwd=Path.cwd(), guarded=True)
-            await self.supervisor.start(_SUPERVISOR, launch, lambda: _answers(control))
+            await self._tend(_SUPERVISOR, _SUPERVISE, {CONFIG: str(config)}, control)
+
+    async def _back_up(self, needs: Iterable[asyncio.Task[None]]) -> None:
+        await _all_done(needs)
+        if Role.BACKUP in self.options.roles:
+            control, config = self.folder / BACKUP_SOCKET, self.folder / "backup.json"
+            key_file = self.options.key_file or self.folder / "backup.key"
+            if not key_file.exists():
+                Key.create(key_file)
+            settings = BackupSettings(archive=self.options.archive or self.folder / "archive", key_file=key_file)
+            BackupConfig(self.postgres.cluster, settings, self.folder / CONTROL_SOCKET, control).write(config)
+            await self._tend(_BACKUP, _BACK_UP, {BACKUP_CONFIG: str(config)}, control)
+
+    async def _tend(self, node: Node, argv: tuple[str, ...], env: dict[str, str], control: Path) -> None:
+        """Starts one of those that look after the cluster; ready when it answers on its socket."""
+        log = self.options.log_folder / f"{node.name}.log"
+        launch = Launch(argv, {**python_env(), **env}, log, cwd=Path.cwd(), guarded=True)
+        await self.supervisor.start(node, launch, lambda: _answers(control))
 
     async def _migrate(self, needs: Iterable[asyncio.Task[None]]) -> None:
         await _all_done(needs)

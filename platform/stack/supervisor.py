@@ -23,7 +23,7 @@ _NOT_HEALTHY: Final = (
     *(OSError, TimeoutError, aiohttp.ClientError),
     *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
 )
-_BROUGHT_BACK: Final = (Role.ENGINE, Role.API, Role.FEED, Role.SENTINEL, Role.SUPERVISOR)
+_BROUGHT_BACK: Final = (Role.ENGINE, Role.API, Role.FEED, Role.SENTINEL, Role.SUPERVISOR, Role.BACKUP)
 _BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 8.0
 _POLL_S: Final = 0.02

@@ -12,6 +12,7 @@ class Role(StrEnum):
     POSTGRES = "postgres"
     WAL = "wal"  # receives the log of the primary: the third copy, and the archive's source
     SUPERVISOR = "supervisor"  # of the PostgreSQL cluster
+    BACKUP = "backup"
     REDIS = "redis"
     SENTINEL = "sentinel"
     TOXIPROXY = "toxiproxy"
@@ -140,7 +141,7 @@ def platform_topology(
     Raises UnknownSelectorError for a selector that matches no link.
     """
     *pair, replica = postgres_nodes()
-    receiver, supervisor = Node(Role.WAL, "1"), Node(Role.SUPERVISOR, "1")
+    receiver, supervisor, backup = Node(Role.WAL, "1"), Node(Role.SUPERVISOR, "1"), Node(Role.BACKUP, "1")
     redis, toxiproxy = redis_nodes(), Node(Role.TOXIPROXY, "1")
     engine_nodes = tuple(Node(Role.ENGINE, str(n + 1)) for n in range(engines))
     api_nodes = tuple(Node(Role.API, str(n + 1)) for n in range(apis))
@@ -156,7 +157,7 @@ def platform_topology(
     ]
     links = tuple(Link(client, server) for client, server in paths)
     chosen = {link.name for selector in proxied for link in matching_links(links, selector)}
-    servers = (*pair, replica, receiver, supervisor, *redis, *sentinel_nodes(), toxiproxy)
+    servers = (*pair, replica, receiver, supervisor, backup, *redis, *sentinel_nodes(), toxiproxy)
     return Topology(
         nodes=(*servers, *engine_nodes, *api_nodes, *feed_nodes, market, load),
         links=tuple(Link(link.client, link.server, proxied=link.name in chosen) for link in links),

@@ -11,7 +11,7 @@ from stack.status import LinkStatus
 from stack.topology import Link, Node, Role, Topology
 
 HOST = "127.0.0.1"
-_CLIENTS_ONLY = (Role.MARKET, Role.LOAD, Role.WAL, Role.SUPERVISOR)
+_CLIENTS_ONLY = (Role.MARKET, Role.LOAD, Role.WAL, Role.SUPERVISOR, Role.BACKUP)
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,8 @@ class Cluster:
 
     def write(self, path: Path, text: str) -> None:
         """Atomically, readable for the servers' user only: a server may read it at any moment."""
-        scratch = path.with_name(f".{path.name}.new")
+        # Base backups pass over files so named, this one could not even be opened by the servers' user yet.
+        scratch = path.with_name(f"pgsql_tmp.{path.name}")
         with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
             file.flush()
