@@ -13,7 +13,7 @@ from typing import Any, Final
 import asyncpg
 
 from drills.writers import WRITE, Writers, lost
-from stack.postgres.alone import PostgresCluster, whole
+from stack.postgres.alone import PostgresCluster
 from stack.postgres.ensemble import Ensemble
 from stack.postgres.failover import TIMELINE, Failover
 from stack.postgres.nodes import RECEIVER, other
@@ -113,9 +113,9 @@ class Control:
         return self.cluster.clients_dsn()
 
     async def run(self, control: Callable[[Control], Awaitable[Loss]]) -> Loss:
-        """One of the above, once everything is as it must be."""
+        """One of the above, once the pair and the receiver are as they must be."""
         async with asyncio.timeout(_LIMIT_S):
-            while not whole(self.supervisor.status()):
+            while (record := self.supervisor.record).step is not Step.STEADY or len(record.sync) < 2:
                 await asyncio.sleep(0.01)
         try:
             return await control(self)

@@ -11,6 +11,8 @@ from stack.errors import StackError
 
 CONTROL_VERSION: Final = 1300  # of PostgreSQL 13 to 16; the fields below are where they are since 9.4
 SHUT_DOWN: Final = 1  # DBState: ended in order, as a primary
+# Those of a primary, however it ended: in order, while it did, while it recovered from a crash, at work.
+_AS_PRIMARY: Final = frozenset({SHUT_DOWN, 3, 4, 6})
 # ControlFileData: identifier, control version, catalogue version, state (padded), time, checkpoint, its redo, timeline
 _HEAD: Final = struct.Struct("<QIIi4xqQQI")
 
@@ -25,6 +27,11 @@ class ControlData:
     state: int
     redo: int
     timeline: int
+
+    @property
+    def was_primary(self) -> bool:
+        """Whether it led when it ended; a follower is in archive recovery or was shut down in it."""
+        return self.state in _AS_PRIMARY
 
     @classmethod
     def read(cls, data: Path) -> ControlData:

@@ -149,7 +149,7 @@ class Keeper:
         began_s = time.monotonic()
         await self._all.kill(self.node)
         await self._all.ensure_slot(self.node)
-        how = "rewound" if stage is Stage.DIVERGED and await self._rewind() else "copied"
+        how = "rewound" if stage is Stage.DIVERGED and self._led() and await self._rewind() else "copied"
         if how == "copied":
             await self._copy()
         self._all.cluster.write_identity(self.node, self._identity())
@@ -157,6 +157,18 @@ class Keeper:
         self._set(Stage.REJOINING)
         self._all.report.tell("node_rebuilt", node=self.node, how=how, ms=round((time.monotonic() - began_s) * 1000))
         await self._start()
+
+    def _led(self) -> bool:
+        """Whether it was primary before this one: nothing else can be rewound.
+
+        pg_rewind has a killed server recover first, which writes to its log. On one timeline with the primary it then
+        sees nothing to rewind, and a follower goes on with a log that is not the primary's.
+        """
+        try:
+            found = ControlData.read(self._all.cluster.data(self.node))
+        except StackError:
+            return False
+        return found.was_primary and found.timeline < self._all.record.timeline
 
     async def _rewind(self) -> bool:
         self._set(Stage.REWINDING)

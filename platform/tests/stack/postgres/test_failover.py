@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -96,6 +97,10 @@ async def test_a_follower_rejoins_when_asked_and_the_primary_does_not(cluster: P
     await cluster.ask("rejoin", node="postgres:3")
     await cluster.ask("rejoin", node=other(cluster.primary))
     await cluster.redundant()
+    log = [json.loads(line) for line in cluster.log("supervisor:1").read_text().splitlines()]
+    rebuilt = [line["how"] for line in log if line["event"] == "node_rebuilt"]
+    assert "rewound" in rebuilt  # the primaries that were killed before
+    assert rebuilt[-2:] == ["copied", "copied"]  # a rewind would leave a follower with a log of its own
 
 
 async def test_a_record_that_is_damaged_or_another_clusters_starts_nothing(cluster: PostgresCluster) -> None:
