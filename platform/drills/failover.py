@@ -139,8 +139,9 @@ async def _round(drill: Drill, row: Row) -> None:
     async with asyncio.timeout(_LIMIT_S):
         since_s = time.monotonic()
         measured_s = await row.kind.fault(drill)
+        over_s = since_s if measured_s is None else time.monotonic() - measured_s
         await drill.whole()
-        row.redundant_s.append(time.monotonic() - since_s)
+        row.redundant_s.append(time.monotonic() - over_s)
         await drill.load.answers_again(time.monotonic())
     row.tally.outages_s.append(drill.load.longest_gap_s(since_s) if measured_s is None else measured_s)
     row.tally.zombie_writes, drill.zombie_writes = row.tally.zombie_writes + drill.zombie_writes, 0
