@@ -106,8 +106,8 @@ async def run_fault(cluster: PostgresCluster, name: str, row: Row) -> None:
         await asyncio.sleep(_AGAIN_S)
         await cluster.redundant()
         row.whole_s.append(time.monotonic() - ended_s)
-        row.outages_ms.append(writers.longest_gap_s(began_s) * 1000)
         await asyncio.sleep(_AGAIN_S)
+    row.outages_ms.append(writers.longest_gap_s(began_s) * 1000)
     row.paces.append(writers.acknowledged_in(_AGAIN_S) / max(1, writers.acknowledged_in(_AGAIN_S, until_s=began_s)))
     row.late += writers.late
     row.acknowledged += len(writers.acknowledged)

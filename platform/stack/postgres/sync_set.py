@@ -130,6 +130,7 @@ class SyncSet:
             return
         stale = {node: stage for node, stage in self._all.record.stale.items() if node not in ordered}
         self._all.change(sync=ordered, stale=stale, **self._step(Step.STEADY))
+        await self._all.nudge()  # lets go what the new member had confirmed before it counted
         self._all.report.tell("sync_set_grown", sync=ordered, was=was)
 
     async def _settle(self) -> None:

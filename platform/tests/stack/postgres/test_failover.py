@@ -95,6 +95,7 @@ async def test_a_follower_rejoins_when_asked_and_the_primary_does_not(cluster: P
     with pytest.raises(ControlError, match="cannot rejoin"):
         await cluster.ask("rejoin", node=cluster.primary)
     await cluster.ask("rejoin", node="postgres:3")
+    await cluster.redundant()
     await cluster.ask("rejoin", node=other(cluster.primary))
     await cluster.redundant()
     log = [json.loads(line) for line in cluster.log("supervisor:1").read_text().splitlines()]
