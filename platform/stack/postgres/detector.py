@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -11,8 +12,8 @@ from typing import Final
 
 from stack.postgres import sessions
 
-PROBE_LIMIT_S: Final = 0.4
-PAUSE_S: Final = 0.05
+PROBE_LIMIT_S: Final = 0.3
+PAUSE_S: Final = 0.1
 STRIKES: Final = 3
 _OUR_OWN_FAULT_S: Final = 0.2
 _NEW_EVERY_S: Final = 0.25
@@ -25,6 +26,7 @@ class ExitWatch:
         self._on_exit = on_exit
         self._pidfds: dict[str, int] = {}
         self._pids: dict[str, int] = {}
+        self._exits: dict[str, asyncio.Event] = {}
 
     def watch(self, node: str, pid: int | None) -> None:
         """Instead of whatever was watched under this name; None: it does not run."""
@@ -36,7 +38,7 @@ class ExitWatch:
         except ProcessLookupError:
             self._on_exit(node)
             return
-        self._pids[node] = pid
+        self._pids[node], self._exits[node] = pid, asyncio.Event()
         asyncio.get_running_loop().add_reader(self._pidfds[node], self._ended, node)
 
     def runs(self, node: str) -> bool:
@@ -45,8 +47,17 @@ class ExitWatch:
     def pid(self, node: str) -> int | None:
         return self._pids.get(node)
 
+    async def pause(self, node: str, within_s: float) -> None:
+        """Shorter when the process ends meanwhile, or does not run."""
+        if exited := self._exits.get(node):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await exited.wait()
+
     def forget(self, node: str) -> None:
         self._pids.pop(node, None)
+        if exited := self._exits.pop(node, None):
+            exited.set()
         if (pidfd := self._pidfds.pop(node, None)) is not None:
             asyncio.get_running_loop().remove_reader(pidfd)
             os.close(pidfd)

@@ -57,11 +57,10 @@ class Keeper:
 
     async def _pause(self) -> None:
         """Shorter when the process ends, unless it does so again and again."""
-        deadline_s = time.monotonic() + (self._backoff_s or _PAUSE_S)
-        while time.monotonic() < deadline_s:
-            if not self._backoff_s and not self._all.exits.runs(self.node):
-                return
-            await asyncio.sleep(0.01)
+        if self._backoff_s:
+            await asyncio.sleep(self._backoff_s)
+        else:
+            await self._all.exits.pause(self.node, _PAUSE_S)
 
     async def _server(self) -> None:
         stage = self._all.record.stale.get(self.node)
