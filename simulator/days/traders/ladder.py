@@ -1,0 +1,74 @@
+"""A liquidity provider with a ladder: patient orders far into the book, larger the farther from the middle.
+
+The shape is what books look like on average: depth grows with the distance and then falls again (Bouchaud, Mézard and
+Potters, Statistical properties of stock order books, Quantitative Finance 2 (2002) 251).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from simulator.days.desk import Change, Desk, Order
+from simulator.days.model import Count, Group, Positive
+from trading.core.orders import BUY, SELL, Side
+
+
+class LadderGroup(Group):
+    """``levels`` on each side, ``gap_ticks`` apart from ``first_ticks`` on; sizes grow from ``shares_first`` by
+    ``growth`` a level up to the hump, and fall after it. An order that is more than ``drift_ticks`` off is moved."""
+
+    kind: Literal["ladder"]
+    levels: Count = 12
+    first_ticks: Positive = 3.0
+    gap_ticks: Positive = 1.5
+    shares_first: Count = 150
+    growth: Positive = 0.35
+    hump_level: Count = 8
+    drift_ticks: Positive = 3.0
+    size_sigma: Positive = 0.4
+
+    def trader(self, desk: Desk) -> Ladder:
+        return Ladder(self)
+
+    def shares_at(self, level: int) -> float:
+        rising = min(level, self.hump_level)
+        falling = max(0, level - self.hump_level)
+        return self.shares_first * (1 + self.growth * rising) / (1 + self.growth * falling)
+
+
+class Ladder:
+    in_calls = True
+
+    def __init__(self, options: LadderGroup) -> None:
+        self._options = options
+        self._levels: dict[int, tuple[Side, int]] = {}  # by order number
+
+    def act(self, desk: Desk) -> None:
+        quote, tick = desk.quote(), desk.listing.tick_micros
+        middle = quote.mid_micros / tick
+        side: Side
+        for side, sign in ((BUY, -1.0), (SELL, 1.0)):
+            kept = set()
+            for order in desk.working(side):
+                level = self._levels[order.number][1]
+                off = abs((order.limit_micros or 0) / tick - self._price(middle, sign, level))
+                if off > self._options.drift_ticks or level in kept:
+                    desk.cancel(order)
+                else:
+                    kept.add(level)
+            for level in range(self._options.levels):
+                if level not in kept:
+                    self._offer(desk, side, level, self._price(middle, sign, level) * tick)
+
+    def _price(self, middle: float, sign: float, level: int) -> float:
+        return middle + sign * (self._options.first_ticks + level * self._options.gap_ticks)
+
+    def _offer(self, desk: Desk, side: Side, level: int, price_micros: float) -> None:
+        shares = int(desk.stream.lognormal(self._options.shares_at(level), self._options.size_sigma))
+        order = desk.limit(side, max(1, shares), price_micros)
+        if order is not None:
+            self._levels[order.number] = (side, level)
+
+    def learn(self, desk: Desk, order: Order, change: Change, quantity: int, price_micros: int) -> None:
+        if change in (Change.ENDED, Change.REFUSED) or order.leaves <= 0:
+            self._levels.pop(order.number, None)
