@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,6 +20,13 @@ fault_app = typer.Typer(
     help="Hurt the running platform, and heal it.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 app.add_typer(fault_app, name="fault")
+market_app = typer.Typer(
+    help="Simulate market days, and judge how real they look.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+app.add_typer(market_app, name="market")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
 StackId = Annotated[str | None, typer.Option("--stack", metavar="ID", help="Which stack, when several are running.")]
@@ -122,6 +130,39 @@ def fault_clear_command(stack: StackId = None) -> int:
     from scenarios.commands import clear_faults
 
     return clear_faults(stack)
+
+
+@market_app.command("run")
+def market_run_command(
+    day: Annotated[str, typer.Argument(help="A day of the catalogue (see `elson market list`), or a .yaml file.")],
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Else reports/runs/market-DAY-SEED.")] = None,
+    plots: Annotated[bool, typer.Option("--plots", help="Also draw plots.html.")] = False,
+    json: Json = False,
+) -> int:
+    """Simulate a day as fast as it goes, byte for byte the same for the same seed; 0 when its books balance."""
+    from scenarios.market_commands import run_day
+
+    return run_day(day, seed=seed, out=out, plots=plots, json=json)
+
+
+@market_app.command("list")
+def market_list_command() -> int:
+    """List the days of the catalogue and what each must show."""
+    from scenarios.market_commands import list_days
+
+    return list_days()
+
+
+@market_app.command("facts")
+def market_facts_command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs of one day with several seeds.")],
+    json: Json = False,
+) -> int:
+    """Judge by the stylized facts of markets: 0 all pass, 1 one fails, 3 some cannot be told, 2 no record."""
+    from scenarios.market_commands import judge_runs
+
+    return judge_runs(runs, json=json)
 
 
 @app.command("report")

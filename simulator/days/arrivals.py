@@ -43,7 +43,7 @@ class Intraday:
 
 
 class Hawkes:
-    """Each arrival raises the rate by ``jump_per_s``, which decays with ``decay_per_s``: λ = base + Σ jump·e^(−decay·t).
+    """Each arrival raises the rate by ``jump_per_s``, which decays: λ = base + Σ jump·e^(−decay·t).
 
     Exact, without thinning: Dassios and Zhao, Exact simulation of Hawkes process with exponentially decaying
     intensity, Electron. Commun. Probab. 18 (2013) no. 62. Subcritical while ``jump_per_s < decay_per_s``.

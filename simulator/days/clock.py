@@ -30,7 +30,7 @@ class Activity:
 
 
 class MarketClock:
-    """Seconds of market time since the start, a piece of ``step_s`` seconds after the other; on average one a second."""
+    """Seconds of market time since the start, a step after the other; one a second on average."""
 
     __slots__ = ("_elapsed", "_rates", "_start_ns", "_step_ns")
 

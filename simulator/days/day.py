@@ -90,10 +90,10 @@ class Sessions(Words):
 class ActivityWords(Words):
     u_shape: Annotated[float, Field(ge=1, le=50)] = 1.0
     volatility: Annotated[float, Field(ge=0, le=3)] = 0.0
-    scales_s: Annotated[list[Positive], Field(min_length=1)] = [20.0, 240.0, 2_400.0]
+    scales_s: Annotated[tuple[Positive, ...], Field(min_length=1)] = (20.0, 240.0, 2_400.0)
 
     def build(self) -> Activity:
-        return Activity(self.u_shape, self.volatility, tuple(self.scales_s))
+        return Activity(self.u_shape, self.volatility, self.scales_s)
 
 
 class WorthWords(Words):
@@ -179,7 +179,7 @@ class Day(Words):
     worth: WorthWords = WorthWords()
     fees: Fees = Fees()
     traders: Annotated[list[TraderGroup], Field(min_length=1)]
-    happenings: list[Happening] = []
+    happenings: tuple[Happening, ...] = ()
     samples: Samples = Samples()
 
 
@@ -200,7 +200,10 @@ def problems(day: Day) -> Iterator[Problem]:
         if not day.sessions.first_ns <= happening.at < day.sessions.close:
             yield ("happenings", index, "at"), "is outside the day's sessions"
         if isinstance(happening, Outage) and happening.traders not in kinds:
-            yield ("happenings", index, "traders"), f"no {happening.traders!r} trades here, but {', '.join(sorted(kinds))}"
+            yield (
+                ("happenings", index, "traders"),
+                f"no {happening.traders!r} trades here, but {', '.join(sorted(kinds))}",
+            )
 
 
 def _unknown_symbols(where: tuple[str | int, ...], symbols: list[str] | None, known: list[str]) -> Iterator[Problem]:
@@ -215,6 +218,9 @@ def _poor(index: int, group: TraderGroup, day: Day) -> Iterator[Problem]:
         shares = group.quote_shares if isinstance(group, MakerGroup) else group.shares_first
         dearest = max(words.price for words in day.symbols)
         if group.cash < dearest * shares:
-            yield ("traders", index, "cash"), f"a {group.kind} needs at least {dearest * shares} to quote {shares} shares"
+            yield (
+                ("traders", index, "cash"),
+                f"a {group.kind} needs at least {dearest * shares} to quote {shares} shares",
+            )
         if group.shares < shares:
             yield ("traders", index, "shares"), f"a {group.kind} needs at least {shares} to quote them"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from simulator.days.arrivals import NEVER, Arrivals
 from simulator.days.streams import Stream
-from trading.core.orders import BUY, MICROS_PER_SHARE, OrderType, Phase, Side, SpecialTerms, TimeInForce
+from trading.core.orders import BUY, MICROS_PER_SHARE, AccountId, OrderType, Phase, Side, SpecialTerms, TimeInForce
 
 if TYPE_CHECKING:
     from simulator.days.marketplace import Listing, Marketplace, Quote
@@ -72,7 +72,8 @@ class Trader(Protocol):
 
 
 class Desk:
-    """One account in one market. ``position`` counts the micro-shares its trader knows to have."""
+    """One account in one market. ``position`` counts the micro-shares its trader knows to have; ``cash_micros`` and
+    ``shares_micros`` are what it brought."""
 
     __slots__ = (
         "account_id",
@@ -93,6 +94,7 @@ class Desk:
         "position",
         "requests",
         "retired",
+        "shares_micros",
         "stream",
         "trader",
         "wakes",
@@ -101,13 +103,13 @@ class Desk:
     def __init__(self, name: str, kind: str, arrivals: Arrivals, stream: Stream) -> None:
         self.name, self.kind, self.arrivals, self.stream = name, kind, arrivals, stream
         self.trader: Trader
-        self.number, self.account_id = 0, 0
+        self.number, self.account_id = 0, AccountId(0)
         self.latency = Latency(0, 0)
         self.listing: Listing
         self.marketplace: Marketplace
         self.inbox: deque[tuple[int, Order, Change, int, int]] = deque()
         self.orders: dict[int, Order] = {}  # what it believes to be open, by number
-        self.position = self.cash_micros = 0
+        self.position = self.cash_micros = self.shares_micros = 0
         self.placed = self.wakes = self.requests = self.answers = 0
         self.last_arrival_ns = self.away_until_ns = 0
         self.retired = False

@@ -61,22 +61,19 @@ def load_day(path: Path) -> LoadedDay:
         raise DayError(f"{path}:1: not valid YAML: {str(error).splitlines()[0]}") from error
     if root is None:
         raise DayError(f"{path}:1: the file is empty")
-    found = repeated or list(_invalid(document, path))
-    if isinstance(found[0] if found else None, Day):
-        return LoadedDay(path.stem, path, found[0])
+    day, found = (None, repeated) if repeated else _validated(document)
+    if day is not None and not found:
+        return LoadedDay(path.stem, path, day)
     lines = [f"{path}:{_line(root, where)}: {_dotted(where)}: {why}" for where, why in found]
     raise DayError("\n".join(lines))
 
 
-def _invalid(document: Any, path: Path) -> Iterator[Any]:
-    """The problems, or the day itself when there is none."""
+def _validated(document: Any) -> tuple[Day | None, list[tuple[Location, str]]]:
     try:
         day = Day.model_validate(document)
     except ValidationError as error:
-        yield from (_explained(one) for one in error.errors(include_url=False))
-        return
-    wrong = list(problems(day))
-    yield from wrong or [day]
+        return None, [_explained(one) for one in error.errors(include_url=False)]
+    return day, list(problems(day))
 
 
 def _explained(error: ErrorDetails) -> tuple[Location, str]:
@@ -84,7 +81,10 @@ def _explained(error: ErrorDetails) -> tuple[Location, str]:
     if kind == "extra_forbidden":
         known = _keys_at(location[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        return location, f"unknown key; did you mean {near[0]!r}?" if near else f"unknown key; there are {', '.join(known)}"
+        return (
+            location,
+            f"unknown key; did you mean {near[0]!r}?" if near else f"unknown key; there are {', '.join(known)}",
+        )
     if kind == "missing":
         return location, "is missing"
     return location, message.removeprefix("Value error, ").replace("Input should be", "should be")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from simulator.days.clock import MarketClock
 from simulator.days.desk import Change, Desk, Order
@@ -52,6 +52,7 @@ from trading.core.orders import (
 )
 
 _QUOTES_KEPT = 4_096
+_NOBODY: Final = (None, 0)
 _MONEY_REASONS = (RejectReason.INSUFFICIENT_BUYING_POWER, RejectReason.INSUFFICIENT_SHARES)
 
 
@@ -151,7 +152,8 @@ class Marketplace:
         for asset, amount in ((CASH, cash_micros), (listing.symbol, shares_micros)):
             if amount:
                 self._command(Deposit(now_ns, account_id, asset, amount))
-        desk.position, desk.cash_micros = shares_micros, cash_micros
+        desk.position = desk.shares_micros = shares_micros
+        desk.cash_micros = cash_micros
         self.desks.append(desk)
         row = (desk.number, desk.name, desk.kind, listing.symbol, desk.latency.base_ns, cash_micros, shares_micros)
         self.recorder.rows["traders"].append(row)
@@ -164,7 +166,7 @@ class Marketplace:
         outcome = self.exchange.apply(
             PlaceOrder(
                 now_ns,
-                AccountId(desk.account_id),
+                desk.account_id,
                 str(order.number),
                 listing.instrument.symbol,
                 order.side,
@@ -184,7 +186,7 @@ class Marketplace:
     def cancel(self, order: Order) -> None:
         assert order.cancel_at_ns is not None
         desk = order.desk
-        command = CancelOrder(self.kernel.now_ns, AccountId(desk.account_id), OrderId(order.order_id or 0))
+        command = CancelOrder(self.kernel.now_ns, desk.account_id, OrderId(order.order_id or 0))
         outcome = self.exchange.apply(command)
         if isinstance(outcome, list):
             self._record_order(order, "cancel", order.cancel_at_ns, "ok")
@@ -274,7 +276,7 @@ class Marketplace:
 
     def _retire_if_broke(self, desk: Desk) -> None:
         """Who has neither the cash for one lot nor one to sell, and nothing open that could bring either, is out."""
-        account = self.exchange.venue.accounts[AccountId(desk.account_id)]
+        account = self.exchange.venue.accounts[desk.account_id]
         listing = desk.listing
         cash, lot = self.exchange.balance(account.account_id, CASH), listing.instrument.lot
         shares = self.exchange.balance(account.account_id, listing.symbol)
@@ -307,7 +309,7 @@ class Marketplace:
         elif not traded:
             return
         quotes = listing.quotes
-        quotes.append(Quote(self.kernel.now_ns, *bid, *ask, listing.last_micros, listing.volume))
+        quotes.append(Quote(self.kernel.now_ns, bid[0], bid[1], ask[0], ask[1], listing.last_micros, listing.volume))
         if len(quotes) > _QUOTES_KEPT:
             del quotes[: _QUOTES_KEPT // 2]
 
@@ -331,6 +333,3 @@ class Marketplace:
                 outcome,
             )
         )
-
-
-_NOBODY: tuple[None, int] = (None, 0)

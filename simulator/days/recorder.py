@@ -27,36 +27,71 @@ _INT: Final = pa.int64()
 _NUMBER: Final = pa.int32()
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
 
-TABLES: Final[Mapping[str, pa.Schema]] = {
-    "traders": pa.schema(
-        [("trader", _NUMBER), ("name", pa.string()), ("kind", pa.string()), ("symbol", pa.string())]
-        + [("latency_ns", _INT), ("cash_micros", _INT), ("shares_micros", _INT)]
-    ),
-    "orders": pa.schema(
-        [("at_ns", _INT), ("arrived_ns", _INT), ("trader", _NUMBER), ("number", _INT), ("symbol", _WORD)]
-        + [("action", _WORD), ("side", _WORD), ("order_type", _WORD), ("time_in_force", _WORD)]
-        + [("quantity", _INT), ("limit_price_micros", _INT), ("stop_price_micros", _INT), ("notional_micros", _INT)]
-        + [("outcome", _WORD)]
-    ),
-    "trades": pa.schema(
-        [("at_ns", _INT), ("symbol", _WORD), ("price_micros", _INT), ("quantity", _INT), ("taker_side", _WORD)]
-        + [("taker", _NUMBER), ("taker_number", _INT), ("maker", _NUMBER), ("maker_number", _INT)]
-        + [("auction", pa.bool_())]
-    ),
-    "quotes": pa.schema(
-        [("at_ns", _INT), ("symbol", _WORD), ("bid_micros", _INT), ("bid_quantity", _INT)]
-        + [("ask_micros", _INT), ("ask_quantity", _INT)]
-    ),
-    "depth": pa.schema(
-        [("at_ns", _INT), ("symbol", _WORD), ("side", _WORD), ("level", _NUMBER)]
-        + [("price_micros", _INT), ("quantity", _INT)]
-    ),
-    "wealth": pa.schema(
-        [("at_ns", _INT), ("trader", _NUMBER), ("cash_micros", _INT), ("shares_micros", _INT), ("equity_micros", _INT)]
-    ),
-    "worth": pa.schema([("at_ns", _INT), ("symbol", _WORD), ("price_micros", pa.float64())]),
-    "happenings": pa.schema([("at_ns", _INT), ("symbol", _WORD), ("what", _WORD), ("detail", pa.string())]),
+_COLUMNS: Final[Mapping[str, Mapping[str, pa.DataType]]] = {
+    "traders": {
+        "trader": _NUMBER,
+        "name": pa.string(),
+        "kind": pa.string(),
+        "symbol": pa.string(),
+        "latency_ns": _INT,
+        "cash_micros": _INT,
+        "shares_micros": _INT,
+    },
+    "orders": {
+        "at_ns": _INT,
+        "arrived_ns": _INT,
+        "trader": _NUMBER,
+        "number": _INT,
+        "symbol": _WORD,
+        "action": _WORD,
+        "side": _WORD,
+        "order_type": _WORD,
+        "time_in_force": _WORD,
+        "quantity": _INT,
+        "limit_price_micros": _INT,
+        "stop_price_micros": _INT,
+        "notional_micros": _INT,
+        "outcome": _WORD,
+    },
+    "trades": {
+        "at_ns": _INT,
+        "symbol": _WORD,
+        "price_micros": _INT,
+        "quantity": _INT,
+        "taker_side": _WORD,
+        "taker": _NUMBER,
+        "taker_number": _INT,
+        "maker": _NUMBER,
+        "maker_number": _INT,
+        "auction": pa.bool_(),
+    },
+    "quotes": {
+        "at_ns": _INT,
+        "symbol": _WORD,
+        "bid_micros": _INT,
+        "bid_quantity": _INT,
+        "ask_micros": _INT,
+        "ask_quantity": _INT,
+    },
+    "depth": {
+        "at_ns": _INT,
+        "symbol": _WORD,
+        "side": _WORD,
+        "level": _NUMBER,
+        "price_micros": _INT,
+        "quantity": _INT,
+    },
+    "wealth": {
+        "at_ns": _INT,
+        "trader": _NUMBER,
+        "cash_micros": _INT,
+        "shares_micros": _INT,
+        "equity_micros": _INT,
+    },
+    "worth": {"at_ns": _INT, "symbol": _WORD, "price_micros": pa.float64()},
+    "happenings": {"at_ns": _INT, "symbol": _WORD, "what": _WORD, "detail": pa.string()},
 }
+TABLES: Final = {name: pa.schema(list(columns.items())) for name, columns in _COLUMNS.items()}
 _ROWS_A_BATCH: Final = 50_000
 
 Row = Sequence[Any]

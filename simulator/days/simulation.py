@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from math import log1p
@@ -155,9 +155,8 @@ class Simulation:
         self._every(round(samples.wealth_every_s * NS_PER_S), self._sample_wealth)
         self._every(_RELIEF_NS, self.recorder.relieve)
 
-    def _every(self, pause_ns: int, act: partial[None] | object) -> None:
+    def _every(self, pause_ns: int, act: Callable[[], None]) -> None:
         def again() -> None:
-            assert callable(act)
             act()
             if self.kernel.now_ns + pause_ns <= self.day.sessions.close:
                 self.kernel.steer(self.kernel.now_ns + pause_ns, again)
@@ -211,7 +210,7 @@ class Simulation:
     def _sample_wealth(self) -> None:
         exchange, rows = self.marketplace.exchange, self.recorder.rows["wealth"]
         for desk in self.marketplace.desks:
-            account = exchange.venue.accounts[desk.account_id]  # type: ignore[index]
+            account = exchange.venue.accounts[desk.account_id]
             held = account.holding(desk.listing.symbol)
             cash, shares = account.cash.available + account.cash.reserved, held.available + held.reserved
             equity = cash + shares * desk.listing.last_micros // MICROS_PER_SHARE

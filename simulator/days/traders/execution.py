@@ -33,11 +33,12 @@ class ExecutionGroup(Group):
     """Each trader works on one parent at a time: those of ``parents``, and between them random ones, of Pareto sizes
     from ``least_pieces`` times ``piece_shares`` on with index ``alpha``, after pauses of ``pause_s``.
 
-    A piece takes at most what stands at the best price; ``urgent`` ones sweep on. ``participation``: of the volume, for POV.
+    A piece takes at most what stands at the best price; ``urgent`` ones sweep on. ``participation``: of the volume,
+    for POV.
     """
 
     kind: Literal["execution"]
-    styles: Annotated[list[Style], Field(min_length=1)] = ["twap", "vwap", "pov"]
+    styles: Annotated[tuple[Style, ...], Field(min_length=1)] = ("twap", "vwap", "pov")
     random_parents: bool = True
     alpha: Positive = 1.5
     least_pieces: Count = 4
@@ -48,7 +49,7 @@ class ExecutionGroup(Group):
     pause_s: Positive = 60.0
     participation: Chance = 0.1
     urgent: Chance = 0.0
-    parents: list[Parent] = []
+    parents: tuple[Parent, ...] = ()
 
     def trader(self, desk: Desk) -> Execution:
         return Execution(self)
@@ -93,7 +94,8 @@ class Execution:
         style = options.styles[stream.integer(0, len(options.styles) - 1)]
         over_s = max(1.0, pieces * options.piece_s)
         self._begin(
-            desk, Parent.model_construct(at=0, side=side, shares=pieces * options.piece_shares, style=style, over_s=over_s)
+            desk,
+            Parent.model_construct(at=0, side=side, shares=pieces * options.piece_shares, style=style, over_s=over_s),
         )
         return True
 

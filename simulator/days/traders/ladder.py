@@ -15,16 +15,18 @@ from trading.core.orders import BUY, SELL, Side
 
 class LadderGroup(Group):
     """``levels`` on each side, ``gap_ticks`` apart from ``first_ticks`` on; sizes grow from ``shares_first`` by
-    ``growth`` a level up to the hump, and fall after it. An order that is more than ``drift_ticks`` off is moved."""
+    ``growth`` a level up to the hump, and fall after it. An order that is more than ``drift_ticks`` off is moved.
+    The middle is what the asset is worth, as of the last look and with an error."""
 
     kind: Literal["ladder"]
-    levels: Count = 12
-    first_ticks: Positive = 3.0
-    gap_ticks: Positive = 1.5
-    shares_first: Count = 150
-    growth: Positive = 0.35
+    levels: Count = 15
+    first_ticks: Positive = 2.0
+    gap_ticks: Positive = 1.0
+    shares_first: Count = 250
+    growth: Positive = 0.3
     hump_level: Count = 8
     drift_ticks: Positive = 3.0
+    error_ticks: Positive = 0.5
     size_sigma: Positive = 0.4
 
     def trader(self, desk: Desk) -> Ladder:
@@ -44,8 +46,8 @@ class Ladder:
         self._levels: dict[int, tuple[Side, int]] = {}  # by order number
 
     def act(self, desk: Desk) -> None:
-        quote, tick = desk.quote(), desk.listing.tick_micros
-        middle = quote.mid_micros / tick
+        tick = desk.listing.tick_micros
+        middle = desk.worth_micros() / tick + self._options.error_ticks * desk.stream.normal()
         side: Side
         for side, sign in ((BUY, -1.0), (SELL, 1.0)):
             kept = set()

@@ -22,8 +22,8 @@ class NoiseGroup(Group):
     kind: Literal["noise"]
     marketable: Chance = 0.4
     distance_ticks: Count = 6
-    median_shares: Positive = 60.0
-    size_sigma: Positive = 0.8
+    median_shares: Positive = 100.0
+    size_sigma: Positive = 1.0
 
     def trader(self, _: Desk) -> Noise:
         return Noise(self)

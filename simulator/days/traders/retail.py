@@ -1,7 +1,7 @@
 """Retail: market orders for a sum of dollars, in fractions of shares, in the direction the day has gone.
 
-Sums are lognormal; most are small (Bartlett, McCrary and O'Hara, A fractional solution to a stock market mystery, 2022).
-Barber and Odean, All that glitters, Rev. Financ. Stud. 21 (2008) 785, on buying what moves.
+Sums are lognormal; most are small (Bartlett, McCrary and O'Hara, A fractional solution to a stock market mystery,
+2022). Barber and Odean, All that glitters, Rev. Financ. Stud. 21 (2008) 785, on buying what moves.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from typing import Literal
 
 from simulator.days.desk import Change, Desk, Order
 from simulator.days.model import Count, Group, Positive
-from trading.core.orders import BUY, NS_PER_S, SELL, Side, TimeInForce
+from trading.core.orders import BUY, NS_PER_S, SELL, Phase, Side, TimeInForce
+
+_REACH = 0.0005  # how far beyond the best price it takes
 
 
 class ValueGroup(Group):
@@ -24,7 +26,7 @@ class ValueGroup(Group):
     error_bp: Positive = 3.0
     memory_s: Positive = 600.0
     edge_bp: Positive = 1.5
-    median_shares: Positive = 100.0
+    median_shares: Positive = 40.0
     size_sigma: Positive = 0.7
     max_working: Count = 2
 
@@ -50,16 +52,14 @@ class Value:
         for order in list(desk.orders.values())[: 1 - options.max_working or None]:
             desk.cancel(order)
         ask, bid = quote.ask_micros, quote.bid_micros
-        if ask is not None and ask <= value - edge:
-            self._take(desk, BUY, shares, min(value - edge, ask * 1.0005))
+        if desk.listing.phase is not Phase.CONTINUOUS:
+            desk.limit(side, shares, value - edge if side is BUY else value + edge)
+        elif ask is not None and ask <= value - edge:
+            desk.limit(BUY, shares, min(value - edge, ask * (1 + _REACH)), TimeInForce.IOC)
         elif bid is not None and bid >= value + edge:
-            self._take(desk, SELL, shares, max(value + edge, bid * 0.9995))
+            desk.limit(SELL, shares, max(value + edge, bid * (1 - _REACH)), TimeInForce.IOC)
         else:
             desk.limit(side, shares, value - edge if side is BUY else value + edge)
-
-    def _take(self, desk: Desk, side: Side, shares: int, price_micros: float) -> None:
-        calling = desk.listing.phase != "continuous"
-        desk.limit(side, shares, price_micros, TimeInForce.DAY if calling else TimeInForce.IOC)
 
     def _believed(self, desk: Desk) -> float:
         now_ns, options = desk.now_ns, self._options

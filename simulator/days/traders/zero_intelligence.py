@@ -15,11 +15,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.streams import Stream
 from simulator.days.model import Count, Group, IntradayArrivals, Positive
+from simulator.days.streams import Stream
 from trading.core.orders import BUY, NS_PER_S, Side
 
-Rates = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=1)]
+Rates = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 
 
 class ZeroIntelligenceGroup(Group):
@@ -29,8 +29,8 @@ class ZeroIntelligenceGroup(Group):
     kind: Literal["zero_intelligence"]
     side: Side
     market_rate: Positive = 0.94
-    limit_rates: Rates = [1.85, 1.51, 1.09, 0.88, 0.77]
-    cancel_rates: Rates = [0.71, 0.81, 0.68, 0.56, 0.47]
+    limit_rates: Rates = (1.85, 1.51, 1.09, 0.88, 0.77)
+    cancel_rates: Rates = (0.71, 0.81, 0.68, 0.56, 0.47)
     order_shares: Count = 100
     arrivals: IntradayArrivals = IntradayArrivals(kind="intraday", per_hour=1.0)
 
