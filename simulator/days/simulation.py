@@ -9,6 +9,7 @@ from functools import partial
 from math import log1p
 from pathlib import Path
 
+from simulator.days.arrivals import Replay
 from simulator.days.clock import market_clock
 from simulator.days.day import Day, FatFinger, Happening, News, Outage, TraderGroup
 from simulator.days.desk import Desk
@@ -18,6 +19,7 @@ from simulator.days.marketplace import Listing, Marketplace
 from simulator.days.model import LimitWords, micros
 from simulator.days.recorder import Recorder
 from simulator.days.streams import Stream, generator
+from simulator.days.traders.clumsy import Clumsy
 from trading.core.events import CASH, FEES, ROUNDING
 from trading.core.orders import (
     BUY,
@@ -28,7 +30,6 @@ from trading.core.orders import (
     Limits,
     Phase,
     Symbol,
-    TimeInForce,
 )
 
 _RELIEF_NS = 60 * NS_PER_S
@@ -63,6 +64,7 @@ class Simulation:
         self._list_symbols()
         for group in day.traders:
             self._admit_group(group)
+        self._clumsy = {desk.name: desk for desk in self._admit_clumsy()}
         self._steer()
         for desk in self.marketplace.desks:
             desk.start()
@@ -135,6 +137,21 @@ class Simulation:
             desk, listing, cash_micros=micros(group.cash), shares_micros=group.shares_micros, terms=terms
         )
 
+    def _admit_clumsy(self) -> Iterator[Desk]:
+        """Who makes a mistake brings what it takes to pay for it."""
+        for happening in self.day.happenings:
+            if not isinstance(happening, FatFinger):
+                continue
+            for symbol in happening.symbols or self.marketplace.listings:
+                listing = self.marketplace.listings[Symbol(symbol)]
+                name = _clumsy_name(happening, listing.symbol)
+                desk = Desk(name, "clumsy", Replay([]), Stream(self.seed, name))
+                desk.trader = Clumsy()
+                worth = 2 * happening.shares * listing.last_micros
+                shares = happening.shares * MICROS_PER_SHARE if happening.side is SELL else 0
+                self.marketplace.admit(desk, listing, cash_micros=worth, shares_micros=shares, terms=AccountTerms())
+                yield desk
+
     def _steer(self) -> None:
         """What SimPy keeps: sessions, happenings, samples."""
         sessions, kernel = self.day.sessions, self.kernel
@@ -185,18 +202,12 @@ class Simulation:
                 self._slip(happening, listing)
 
     def _slip(self, happening: FatFinger, listing: Listing) -> None:
-        """The richest suitable trader makes the mistake: it has to be able to pay for it."""
-        side = happening.side
-        desk = max(self._desks_of(listing, None), key=lambda desk: (desk.cash_micros, desk.position, -desk.number))
-        away = 1 + (happening.limit_pct if side is BUY else -happening.limit_pct) / 100
-        desk.limit(side, happening.shares, listing.last_micros * away, TimeInForce.IOC)
-        detail = f"{desk.name}: {side} {happening.shares} shares"
-        self.marketplace.tell(listing.symbol, "fat finger", detail)
+        desk = self._clumsy[_clumsy_name(happening, listing.symbol)]
+        Clumsy().slip(desk, happening.side, happening.shares, happening.limit_pct / 100)
+        self.marketplace.tell(listing.symbol, "fat finger", f"{happening.side} {happening.shares} shares")
 
-    def _desks_of(self, listing: Listing, kind: str | None) -> Iterator[Desk]:
-        return (
-            desk for desk in self.marketplace.desks if desk.listing is listing and (kind is None or desk.kind == kind)
-        )
+    def _desks_of(self, listing: Listing, kind: str) -> Iterator[Desk]:
+        return (desk for desk in self.marketplace.desks if desk.listing is listing and desk.kind == kind)
 
     def _sample_depth(self) -> None:
         now_ns, levels = self.kernel.now_ns, self.day.samples.depth_levels
@@ -215,6 +226,10 @@ class Simulation:
             cash, shares = account.cash.available + account.cash.reserved, held.available + held.reserved
             equity = cash + shares * desk.listing.last_micros // MICROS_PER_SHARE
             rows.append((self.kernel.now_ns, desk.number, cash, shares, equity))
+
+
+def _clumsy_name(happening: FatFinger, symbol: str) -> str:
+    return f"clumsy-{symbol}-{happening.at}"
 
 
 def _limits(words: LimitWords) -> Limits:
