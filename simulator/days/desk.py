@@ -179,7 +179,8 @@ class Desk:
     def limit(self, side: Side, shares: int, price_micros: float, time_in_force: TimeInForce = _DAY) -> Order | None:
         """Rounded to the tick towards the passive side; None when nothing can be asked for."""
         tick = self.listing.tick_micros
-        price = int(price_micros // tick) * tick if side is BUY else -int(-price_micros // tick) * tick
+        whole = round(price_micros)
+        price = whole // tick * tick if side is BUY else -(-whole // tick) * tick
         if shares < 1 or price < tick:
             return None
         return self.place(side, shares * MICROS_PER_SHARE, _LIMIT, time_in_force, limit_micros=price)

@@ -6,11 +6,14 @@ Potters, Statistical properties of stock order books, Quantitative Finance 2 (20
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Final, Literal
 
 from simulator.days.desk import Change, Desk, Order
 from simulator.days.model import Count, Group, Positive
 from trading.core.orders import BUY, SELL, Side
+
+_SIDES: Final[tuple[tuple[Side, float], ...]] = ((BUY, -1.0), (SELL, 1.0))
 
 
 class LadderGroup(Group):
@@ -48,19 +51,23 @@ class Ladder:
     def act(self, desk: Desk) -> None:
         tick = desk.listing.tick_micros
         middle = desk.worth_micros() / tick + self._options.error_ticks * desk.stream.normal()
-        side: Side
-        for side, sign in ((BUY, -1.0), (SELL, 1.0)):
-            kept = set()
+        kept = set(self._keep(desk, middle))
+        for level in range(self._options.levels):
+            for side, sign in _SIDES:
+                if (side, level) not in kept:
+                    self._offer(desk, side, level, self._price(middle, sign, level) * tick)
+
+    def _keep(self, desk: Desk, middle: float) -> Iterator[tuple[Side, int]]:
+        """What still stands well; the rest is withdrawn, on both sides before either is offered anew."""
+        tick = desk.listing.tick_micros
+        for side, sign in _SIDES:
             for order in desk.working(side):
                 level = self._levels[order.number][1]
                 off = abs((order.limit_micros or 0) / tick - self._price(middle, sign, level))
-                if off > self._options.drift_ticks or level in kept:
+                if off > self._options.drift_ticks:
                     desk.cancel(order)
                 else:
-                    kept.add(level)
-            for level in range(self._options.levels):
-                if level not in kept:
-                    self._offer(desk, side, level, self._price(middle, sign, level) * tick)
+                    yield side, level
 
     def _price(self, middle: float, sign: float, level: int) -> float:
         return middle + sign * (self._options.first_ticks + level * self._options.gap_ticks)

@@ -58,11 +58,19 @@ class Maker:
         fair = desk.worth_micros() / tick + options.error_ticks * desk.stream.normal()
         units = self._net / (options.unit_shares * MICROS_PER_SHARE)
         bid, ask = self.quotes(fair, units)
-        self._quote(desk, BUY, bid, may=units < options.max_units)
-        self._quote(desk, SELL, ask, may=units > -options.max_units)
+        bids = self._withdraw(desk, BUY, bid, may=units < options.max_units)
+        asks = self._withdraw(desk, SELL, ask, may=units > -options.max_units)
+        side: Side
+        for side, missing in ((BUY, bids), (SELL, asks)):
+            for wanted in missing:
+                shares = max(1, int(desk.stream.lognormal(options.quote_shares, options.size_sigma)))
+                desk.limit(side, shares, wanted * tick)
 
-    def _quote(self, desk: Desk, side: Side, price_ticks: float, *, may: bool) -> None:
-        """Keeps what is near enough to its level, withdraws the rest, fills what is missing."""
+    def _withdraw(self, desk: Desk, side: Side, price_ticks: float, *, may: bool) -> list[float]:
+        """Keeps what is near enough to its level and withdraws the rest; returns what is missing.
+
+        Both sides are withdrawn before either is quoted: an account does not trade with itself.
+        """
         options, tick = self._options, desk.listing.tick_micros
         down = -1.0 if side is BUY else 1.0
         free = desk.working(side)
@@ -76,9 +84,7 @@ class Maker:
                 free.remove(near)
         for order in free:
             desk.cancel(order)
-        for wanted in missing:
-            shares = max(1, int(desk.stream.lognormal(options.quote_shares, options.size_sigma)))
-            desk.limit(side, shares, wanted * tick)
+        return missing
 
     def _serves(self, order: Order, wanted_ticks: float, tick: int) -> bool:
         """Near its price, and not yet worn down."""

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from simulator.days.desk import Change, Desk, Order
+from simulator.days.marketplace import Quote
 from simulator.days.model import Count, Group, IntradayArrivals, Positive
 from simulator.days.streams import Stream
 from trading.core.orders import BUY, NS_PER_S, Side
@@ -64,10 +65,13 @@ class ZeroIntelligence:
 
     def act(self, desk: Desk) -> None:
         """One event: what kind is decided by the rates. Cancellations are drawn at the highest rate and thinned."""
-        self._live = [order for order in self._live if order.number in desk.orders]
         options, stream = self._options, desk.stream
         draw = stream.uniform() * (self._limits[-1] + options.market_rate + self._ceiling * len(self._live))
-        quote = desk.quote()
+        self._choose(desk, draw, desk.quote())
+        self._live = [order for order in self._live if order.number in desk.orders]
+
+    def _choose(self, desk: Desk, draw: float, quote: Quote) -> None:
+        options = self._options
         if draw <= self._limits[-1]:
             self._rest(desk, bisect_left(self._limits, draw) + 1, quote.touch(self.side))
         elif draw <= self._limits[-1] + options.market_rate:
@@ -88,6 +92,8 @@ class ZeroIntelligence:
     def _withdraw(self, desk: Desk, opposite: int | None) -> None:
         options = self._options
         order = self._live[desk.stream.integer(0, len(self._live) - 1)]
+        if order.number not in desk.orders:  # it was filled since the rates were added up
+            return
         distance = 1
         if opposite is not None and order.limit_micros is not None:
             distance = abs(opposite - order.limit_micros) // desk.listing.tick_micros
