@@ -6,6 +6,7 @@ import pytest
 
 from simulator.days.simulation import Simulation
 from simulator.tests.days.floor import PRICE, TICK, a_day
+from trading.core.order_book import BookSide
 
 NEAR = {"median_ms": 1e-6, "spread": 0, "jitter_ms": 0}
 
@@ -52,6 +53,6 @@ def test_orders_come_at_their_distance_from_the_other_side() -> None:
     assert abs(bid - PRICE) < 100 * TICK
 
 
-def _halves(simulation: Simulation):  # type: ignore[no-untyped-def]
+def _halves(simulation: Simulation) -> tuple[BookSide, BookSide]:
     (listing,) = simulation.marketplace.listings.values()
     return listing.bids, listing.asks
