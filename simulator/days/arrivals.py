@@ -33,13 +33,18 @@ class Poisson:
 class Intraday:
     """Memoryless in market time, so with the day's U shape and its bursts; exact, as the clock is inverted."""
 
-    __slots__ = ("_clock", "_mean_s")
+    __slots__ = ("_clock", "_last_ns", "_mean_s", "_reading")
 
     def __init__(self, rate_per_s: float, clock: MarketClock) -> None:
         self._mean_s, self._clock = 1.0 / rate_per_s, clock
+        self._last_ns, self._reading = -1, 0.0
 
     def next_ns(self, now_ns: int, stream: Stream) -> int:
-        return self._clock.when(self._clock.read(now_ns) + stream.exponential(self._mean_s))
+        if now_ns != self._last_ns:
+            self._reading = self._clock.read(now_ns)
+        self._reading += stream.exponential(self._mean_s)
+        self._last_ns = self._clock.when(self._reading)
+        return self._last_ns
 
 
 class Hawkes:

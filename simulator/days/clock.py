@@ -70,6 +70,7 @@ def market_clock(
     rates = np.array([u_shape((step + 0.5) / steps, activity.u_shape) for step in range(steps)])
     if activity.volatility:
         rates *= _wandering(activity, rng, steps, step_ns / NS_PER_S)
+        rates *= steps / rates.sum()  # days differ in when they are busy, not in how busy they are
     return MarketClock(rates.tolist(), start_ns, step_ns)
 
 

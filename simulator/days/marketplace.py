@@ -7,9 +7,10 @@ change and volatility halts end as SimPy's events.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple, TypeAlias
 
 from simulator.days.clock import MarketClock
 from simulator.days.desk import Change, Desk, Order
@@ -45,15 +46,25 @@ from trading.core.orders import (
     FeeSchedule,
     Instrument,
     OrderId,
+    OrderType,
     Phase,
     RejectReason,
     Side,
+    SpecialTerms,
     Symbol,
+    TimeInForce,
 )
 
 _QUOTES_KEPT = 4_096
 _NOBODY: Final = (None, 0)
 _MONEY_REASONS = (RejectReason.INSUFFICIENT_BUYING_POWER, RejectReason.INSUFFICIENT_SHARES)
+
+
+# A NamedTuple's own constructor is Python code, and takes a good part of what the core takes for the whole order.
+_Place: TypeAlias = tuple[
+    int, AccountId, str, Symbol, Side, OrderType, TimeInForce, int, int | None, SpecialTerms | None
+]
+_place_order: Final[Callable[[_Place], PlaceOrder]] = partial(tuple.__new__, PlaceOrder)
 
 
 class MarketplaceError(Exception):
@@ -81,6 +92,9 @@ class Quote(NamedTuple):
     def touch(self, side: Side) -> int | None:
         """The best price an order of this side would meet."""
         return self.ask_micros if side is Side.BUY else self.bid_micros
+
+
+_quote: Final[Callable[[tuple[int | None, ...]], Quote]] = partial(tuple.__new__, Quote)
 
 
 @dataclass(slots=True)
@@ -164,17 +178,19 @@ class Marketplace:
         desk, now_ns = order.desk, self.kernel.now_ns
         listing = desk.listing
         outcome = self.exchange.apply(
-            PlaceOrder(
-                now_ns,
-                desk.account_id,
-                str(order.number),
-                listing.instrument.symbol,
-                order.side,
-                order.order_type,
-                order.time_in_force,
-                order.quantity,
-                order.limit_micros,
-                order.special,
+            _place_order(
+                (
+                    now_ns,
+                    desk.account_id,
+                    str(order.number),
+                    listing.instrument.symbol,
+                    order.side,
+                    order.order_type,
+                    order.time_in_force,
+                    order.quantity,
+                    order.limit_micros,
+                    order.special,
+                )
             )
         )
         if isinstance(outcome, list):
@@ -309,7 +325,7 @@ class Marketplace:
         elif not traded:
             return
         quotes = listing.quotes
-        quotes.append(Quote(self.kernel.now_ns, bid[0], bid[1], ask[0], ask[1], listing.last_micros, listing.volume))
+        quotes.append(_quote((self.kernel.now_ns, *bid, *ask, listing.last_micros, listing.volume)))
         if len(quotes) > _QUOTES_KEPT:
             del quotes[: _QUOTES_KEPT // 2]
 

@@ -129,7 +129,7 @@ class Recorder:
         if name not in self._writers:
             assert self._folder is not None
             path = self._folder / f"{name}.parquet"
-            self._writers[name] = pq.ParquetWriter(path, TABLES[name], compression="zstd", compression_level=1)
+            self._writers[name] = pq.ParquetWriter(path, TABLES[name], compression="lz4")
         return self._writers[name]
 
 
@@ -139,12 +139,6 @@ def _batch(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    if not pa.types.is_dictionary(kind):
-        return pa.array(values, kind)
-    codes: dict[str | None, int] = {}
-    numbers = [codes.setdefault(value, len(codes)) for value in values]
-    words = ["" if word is None else str(word) for word in codes]
-    if None in codes:
-        absent = codes[None]
-        numbers = [None if number == absent else number for number in numbers]  # type: ignore[misc]
-    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(words, pa.string()))
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, exp, log, pi, sqrt
+from math import exp, log
 
 import numpy as np
 
@@ -15,19 +15,30 @@ def generator(seed: int, name: str) -> np.random.Generator:
 
 
 class Stream:
-    """Draws by inversion from one sequence of uniform numbers."""
+    """Uniform numbers, from which other laws are drawn by inversion; normal ones have a sequence of their own, so that
+    neither depends on how many of the other were drawn."""
 
-    __slots__ = ("_block", "_generator")
+    __slots__ = ("_generator", "_name", "_normals", "_normals_generator", "_seed", "_uniforms")
 
     def __init__(self, seed: int, name: str) -> None:
+        self._seed, self._name = seed, name
         self._generator = generator(seed, name)
-        self._block: list[float] = []
+        self._normals_generator: np.random.Generator | None = None
+        self._uniforms: list[float] = []
+        self._normals: list[float] = []
 
     def uniform(self) -> float:
         """Within (0, 1]."""
-        if not self._block:
-            self._block = (1.0 - self._generator.random(_BLOCK)).tolist()
-        return self._block.pop()
+        if not self._uniforms:
+            self._uniforms = (1.0 - self._generator.random(_BLOCK)).tolist()
+        return self._uniforms.pop()
+
+    def normal(self) -> float:
+        if not self._normals:
+            if self._normals_generator is None:
+                self._normals_generator = generator(self._seed, f"{self._name} normal")
+            self._normals = self._normals_generator.standard_normal(_BLOCK).tolist()
+        return self._normals.pop()
 
     def between(self, low: float, high: float) -> float:
         return low + (high - low) * self.uniform()
@@ -37,11 +48,9 @@ class Stream:
         return min(high, low + int((1.0 - self.uniform()) * (high - low + 1)))
 
     def exponential(self, mean: float) -> float:
-        return -mean * log(self.uniform())
-
-    def normal(self) -> float:
-        """By Box and Muller, one of the pair."""
-        return sqrt(-2.0 * log(self.uniform())) * cos(2.0 * pi * self.uniform())
+        if not self._uniforms:
+            self._uniforms = (1.0 - self._generator.random(_BLOCK)).tolist()
+        return -mean * log(self._uniforms.pop())
 
     def lognormal(self, median: float, sigma: float) -> float:
         return median * exp(sigma * self.normal())
