@@ -137,13 +137,25 @@ def market_run_command(
     day: Annotated[str, typer.Argument(help="A day of the catalogue (see `elson market list`), or a .yaml file.")],
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 1,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Else reports/runs/market-DAY-SEED.")] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Trade on the running platform, this many times as fast as real time."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="With --speed: stop at this time of the day.")
+    ] = None,
+    stack: StackId = None,
     plots: Annotated[bool, typer.Option("--plots", help="Also draw plots.html.")] = False,
     json: Json = False,
 ) -> int:
-    """Simulate a day as fast as it goes, byte for byte the same for the same seed; 0 when its books balance."""
-    from scenarios.market_commands import run_day
+    """Simulate a day as fast as it goes, byte for byte the same for the same seed; 0 when its books balance.
 
-    return run_day(day, seed=seed, out=out, plots=plots, json=json)
+    With --speed its orders go to the running platform, too; 4 when the market could not keep up.
+    """
+    from scenarios.market_commands import Live, run_day
+
+    live = None if speed is None else Live(speed, until, stack)
+    return run_day(day, seed=seed, out=out, plots=plots, json=json, live=live)
 
 
 @market_app.command("list")

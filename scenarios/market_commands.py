@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as json_module
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
-from simulator.days.loader import DayError, day_names, find_day
+from simulator.days.live import LiveReport
+from simulator.days.live_session import trade_live
+from simulator.days.loader import DayError, LoadedDay, check_symbols, day_names, find_day
+from simulator.days.model import Moment
 from simulator.days.plots import write_plots
 from simulator.days.simulation import Books, Simulation
 from simulator.days.summary import read_summary, summarize, write_summary
 from simulator.facts.judge import FactVerdict, Finding, judge
 from simulator.facts.observed import RecordError, observe
+from stack.errors import StackError
+from stack.registry import find_stack
 
 _RUNS = Path("reports/runs")
 _EXIT_CODES = {FactVerdict.PASS: 0, FactVerdict.FAIL: 1, FactVerdict.CANNOT_TELL: 3}
@@ -30,18 +38,33 @@ def list_days() -> int:
     return 0
 
 
-def run_day(name: str, *, seed: int, out: Path | None, plots: bool, json: bool) -> int:
-    """Exit code 0, 1 when the books do not balance, 2 for a day that cannot be run."""
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How a day is traded on a running platform. ``until``: HH:MM; None: to its end."""
+
+    speed: float
+    until: str | None
+    stack_id: str | None
+
+
+def run_day(name: str, *, seed: int, out: Path | None, plots: bool, json: bool, live: Live | None = None) -> int:
+    """0; 1 when the books do not balance, 2 for a day that cannot be run, 4 when a live market could not keep up."""
+    report: LiveReport | None = None
     try:
         loaded = find_day(name)
         folder = out or _RUNS / f"market-{loaded.name}-{seed}"
         began = perf_counter()
-        simulation = Simulation(loaded.day, seed, folder)
-        books = simulation.run()
-    except (DayError, OSError) as error:
-        sys.stderr.write(f"elson: {error}\n")
+        if live is None:
+            simulation = Simulation(loaded.day, seed, folder)
+            books = simulation.run()
+        else:
+            simulation, books, report = _trade(loaded, seed, folder, live)
+    except (DayError, StackError, OSError, ValueError) as error:
+        sys.stderr.writelines(f"elson: {line}\n" for line in str(error).splitlines())
         return 2
     summary = summarize(loaded.name, simulation, books)
+    if report is not None:
+        summary["live"] = report.document()
     write_summary(folder, summary)
     took_s = perf_counter() - began
     if plots:
@@ -50,7 +73,20 @@ def run_day(name: str, *, seed: int, out: Path | None, plots: bool, json: bool) 
         sys.stdout.write(json_module.dumps({**summary, "record": str(folder), "seconds": took_s}) + "\n")
     else:
         _print_day(summary, books, folder, took_s)
+    if report is not None and not report.kept_up:
+        sys.stderr.write("elson: INVALID: the market could not keep its schedule\n")
+        return 4
     return 0 if books.balance else 1
+
+
+def _trade(loaded: LoadedDay, seed: int, folder: Path, live: Live) -> tuple[Simulation, Books, LiveReport]:
+    """Raises DayError, StackError, OSError, and ValueError for a time that is none."""
+    status = find_stack(live.stack_id)
+    check_symbols(loaded, {instrument.symbol for instrument in status.instruments})
+    until_ns = None if live.until is None else TypeAdapter(Moment).validate_python(live.until)
+    simulation = Simulation(loaded.day, seed, folder)
+    report = asyncio.run(trade_live(simulation, status, folder, speed=live.speed, until_ns=until_ns))
+    return simulation, simulation.close(), report
 
 
 def judge_runs(folders: Sequence[str], *, json: bool) -> int:
@@ -113,6 +149,19 @@ def _print_findings(title: str, findings: Sequence[Finding]) -> None:
     Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table)
 
 
+def _live_lines(live: dict[str, Any] | None) -> list[str]:
+    if live is None:
+        return []
+    fills, lag = live["fills"], live["lag_ms"]
+    return [
+        f"live: {live['requests_sent']:,} requests, {live['refused']:,} refused, {live['unknown']:,} unknown; "
+        f"lag of the slowest hundredth {lag['p99']:.1f} ms",
+        f"live: {fills['alike']:.1%} of {fills['orders']:,} orders filled on arrival as in the simulation, "
+        f"distance {fills['distance']:.3f}",
+        *(f"live: the platform was away for {gap['seconds']:.1f} s" for gap in live["gaps"]),
+    ]
+
+
 def _print_day(summary: dict[str, Any], books: Books, folder: Path, took_s: float) -> None:
     rows, messages = summary["rows"], summary["messages"]
     lines = [
@@ -126,6 +175,7 @@ def _print_day(summary: dict[str, Any], books: Books, folder: Path, took_s: floa
         f"the books {'balance' if books.balance else 'DO NOT BALANCE'}: traders gained {books.profit / 1e6:,.6f} "
         f"dollars together, fees are {books.fees / 1e6:,.6f}",
         *(f"out of money: {name}" for name in summary["out_of_money"]),
+        *_live_lines(summary.get("live")),
         f"record: {folder}",
     ]
     sys.stdout.writelines(f"{line}\n" for line in lines)

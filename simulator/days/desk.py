@@ -50,6 +50,7 @@ class Order:
     leaves: int
     order_id: int | None = None
     cancel_at_ns: int | None = None
+    taken: int = 0  # micro-shares it traded when it arrived
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -64,8 +64,24 @@ def load_day(path: Path) -> LoadedDay:
     day, found = (None, repeated) if repeated else _validated(document)
     if day is not None and not found:
         return LoadedDay(path.stem, path, day)
-    lines = [f"{path}:{_line(root, where)}: {_dotted(where)}: {why}" for where, why in found]
-    raise DayError("\n".join(lines))
+    raise DayError(_told(path, root, found))
+
+
+def check_symbols(loaded: LoadedDay, listed: Collection[str]) -> None:
+    """Raises DayError for a symbol that the platform does not list."""
+    found = [
+        (("symbols", index, "symbol"), f"the platform does not list {words.symbol}, but {', '.join(sorted(listed))}")
+        for index, words in enumerate(loaded.day.symbols)
+        if words.symbol not in listed
+    ]
+    if found:
+        root = yaml.compose(loaded.path.read_text(encoding="utf-8"), yaml.SafeLoader)
+        assert root is not None
+        raise DayError(_told(loaded.path, root, found))
+
+
+def _told(path: Path, root: yaml.Node, found: Iterable[tuple[Location, str]]) -> str:
+    return "\n".join(f"{path}:{_line(root, where)}: {_dotted(where)}: {why}" for where, why in found)
 
 
 def _validated(document: Any) -> tuple[Day | None, list[tuple[Location, str]]]:

@@ -17,6 +17,7 @@ from simulator.days.desk import Change, Desk, Order
 from simulator.days.fundamental import Fundamental
 from simulator.days.kernel import Kernel
 from simulator.days.recorder import Recorder
+from simulator.market.gateway import Action
 from trading.core.commands import (
     CancelOrder,
     ChangePhase,
@@ -142,7 +143,8 @@ class Marketplace:
         self._orders_rows = recorder.rows["orders"]
         self._trades_rows = recorder.rows["trades"]
         self._quotes_rows = recorder.rows["quotes"]
-        self._reopenings: set[tuple[int, Symbol]] = set()
+        # Called with each request after it was carried out: whoever mirrors the day elsewhere listens here.
+        self.listener: Callable[[Order, Action], None] | None = None
         if fees != FeeSchedule():
             self._command(SetFees(kernel.now_ns, fees))
 
@@ -198,6 +200,8 @@ class Marketplace:
             self._happened(listing, outcome, order)
         else:
             self._refuse(order, "place", order.at_ns, outcome)
+        if self.listener is not None:
+            self.listener(order, Action.PLACE)
 
     def cancel(self, order: Order) -> None:
         assert order.cancel_at_ns is not None
@@ -209,6 +213,8 @@ class Marketplace:
             self._happened(desk.listing, outcome, None)
         else:
             self._refuse(order, "cancel", order.cancel_at_ns, outcome)
+        if self.listener is not None:
+            self.listener(order, Action.CANCEL)
 
     def change_phase(self, symbol: Symbol, phase: Phase) -> None:
         """Raises MarketplaceError when it cannot follow the present one."""
@@ -257,6 +263,7 @@ class Marketplace:
         price_micros, quantity = event.price_micros, event.quantity
         listing.last_micros = price_micros
         listing.volume += quantity
+        taker.taken += quantity
         for order, leaves in ((maker, event.maker_leaves), (taker, event.taker_leaves)):
             if not leaves:
                 del self._orders[order.order_id or 0]

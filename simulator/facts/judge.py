@@ -52,7 +52,7 @@ FACTS: Final[Sequence[Fact]] = (
     Fact("heavy tails", "Hill index of returns", 1.8, 5.0, lambda o: prices.tail_index(o.returns)),
     Fact("bounce", "autocorrelation of returns, lag 1", -0.5, 0.1, lambda o: prices.bounce(o.returns)),
     Fact(
-        "no linear memory", "mean autocorrelation, lags 2..10", -0.03, 0.03, lambda o: prices.linear_memory(o.returns)
+        "no linear memory", "mean autocorrelation, lags 2..10", -0.04, 0.04, lambda o: prices.linear_memory(o.returns)
     ),
     Fact(
         "volatility clusters",
