@@ -31,6 +31,13 @@ db_app = typer.Typer(
     help="The platform's PostgreSQL cluster.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 app.add_typer(db_app, name="db")
+market_app = typer.Typer(
+    help="Simulate market days, and judge how real they look.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+app.add_typer(market_app, name="market")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
 StackId = Annotated[str | None, typer.Option("--stack", metavar="ID", help="Which stack, when several are running.")]
@@ -244,6 +251,51 @@ def db_rejoin_command(
     from scenarios.db_commands import rejoin
 
     return rejoin(node, stack)
+
+
+@market_app.command("run")
+def market_run_command(
+    day: Annotated[str, typer.Argument(help="A day of the catalogue (see `elson market list`), or a .yaml file.")],
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 1,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Else reports/runs/market-DAY-SEED.")] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Trade on the running platform, this many times as fast as real time."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="HH:MM", help="With --speed: stop at this time of the day.")
+    ] = None,
+    stack: StackId = None,
+    plots: Annotated[bool, typer.Option("--plots", help="Also draw plots.html.")] = False,
+    json: Json = False,
+) -> int:
+    """Simulate a day as fast as it goes, byte for byte the same for the same seed; 0 when its books balance.
+
+    With --speed its orders go to the running platform, too; 4 when the market could not keep up.
+    """
+    from scenarios.market_commands import Live, run_day
+
+    live = None if speed is None else Live(speed, until, stack)
+    return run_day(day, seed=seed, out=out, plots=plots, json=json, live=live)
+
+
+@market_app.command("list")
+def market_list_command() -> int:
+    """List the days of the catalogue and what each must show."""
+    from scenarios.market_commands import list_days
+
+    return list_days()
+
+
+@market_app.command("facts")
+def market_facts_command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs of one day with several seeds.")],
+    json: Json = False,
+) -> int:
+    """Judge by the stylized facts of markets: 0 all pass, 1 one fails, 3 some cannot be told, 2 no record."""
+    from scenarios.market_commands import judge_runs
+
+    return judge_runs(runs, json=json)
 
 
 @app.command("report")

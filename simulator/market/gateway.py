@@ -36,6 +36,8 @@ class Request:
     time_in_force: TimeInForce | None = None
     quantity: int | None = None
     limit_price_micros: int | None = None
+    stop_price_micros: int | None = None
+    notional_micros: int | None = None  # instead of a quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

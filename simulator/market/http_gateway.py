@@ -217,14 +217,16 @@ def _http_request(request: Request) -> tuple[str, str, dict[str, str | None] | N
 def _order_body(request: Request) -> dict[str, str | None]:
     body: dict[str, str | None] = {
         "symbol": request.symbol,
-        "qty": str(request.quantity),
+        "qty": None if request.quantity is None else str(request.quantity),
         "side": request.side,
         "type": request.order_type,
         "time_in_force": request.time_in_force,
         "client_order_id": request.client_order_id,
     }
-    if request.limit_price_micros is not None:
-        body["limit_price"] = decimal_text(request.limit_price_micros)
+    prices = {"limit_price": request.limit_price_micros, "stop_price": request.stop_price_micros}
+    for name, micros in {**prices, "notional": request.notional_micros}.items():
+        if micros is not None:
+            body[name] = decimal_text(micros)
     return body
 
 

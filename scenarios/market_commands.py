@@ -1,0 +1,181 @@
+"""``elson market``: simulated days, from their description to their record and what it says about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from simulator.days.live import LiveReport
+from simulator.days.live_session import trade_live
+from simulator.days.loader import DayError, LoadedDay, check_symbols, day_names, find_day
+from simulator.days.model import Moment
+from simulator.days.plots import write_plots
+from simulator.days.simulation import Books, Simulation
+from simulator.days.summary import read_summary, summarize, write_summary
+from simulator.facts.judge import FactVerdict, Finding, judge
+from simulator.facts.observed import RecordError, observe
+from stack.errors import StackError
+from stack.registry import find_stack
+
+_RUNS = Path("reports/runs")
+_EXIT_CODES = {FactVerdict.PASS: 0, FactVerdict.FAIL: 1, FactVerdict.CANNOT_TELL: 3}
+
+
+def list_days() -> int:
+    for name in day_names():
+        day = find_day(name).day
+        sys.stdout.write(f"{name:<20} {day.title}: {day.shows}\n")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How a day is traded on a running platform. ``until``: HH:MM; None: to its end."""
+
+    speed: float
+    until: str | None
+    stack_id: str | None
+
+
+def run_day(name: str, *, seed: int, out: Path | None, plots: bool, json: bool, live: Live | None = None) -> int:
+    """0; 1 when the books do not balance, 2 for a day that cannot be run, 4 when a live market could not keep up."""
+    report: LiveReport | None = None
+    try:
+        loaded = find_day(name)
+        folder = out or _RUNS / f"market-{loaded.name}-{seed}"
+        began = perf_counter()
+        if live is None:
+            simulation = Simulation(loaded.day, seed, folder)
+            books = simulation.run()
+        else:
+            simulation, books, report = _trade(loaded, seed, folder, live)
+    except (DayError, StackError, OSError, ValueError) as error:
+        sys.stderr.writelines(f"elson: {line}\n" for line in str(error).splitlines())
+        return 2
+    summary = summarize(loaded.name, simulation, books)
+    if report is not None:
+        summary["live"] = report.document()
+    write_summary(folder, summary)
+    took_s = perf_counter() - began
+    if plots:
+        write_plots(folder)
+    if json:
+        sys.stdout.write(json_module.dumps({**summary, "record": str(folder), "seconds": took_s}) + "\n")
+    else:
+        _print_day(summary, books, folder, took_s)
+    if report is not None and not report.kept_up:
+        sys.stderr.write("elson: INVALID: the market could not keep its schedule\n")
+        return 4
+    return 0 if books.balance else 1
+
+
+def _trade(loaded: LoadedDay, seed: int, folder: Path, live: Live) -> tuple[Simulation, Books, LiveReport]:
+    """Raises DayError, StackError, OSError, and ValueError for a time that is none."""
+    status = find_stack(live.stack_id)
+    check_symbols(loaded, {instrument.symbol for instrument in status.instruments})
+    until_ns = None if live.until is None else TypeAdapter(Moment).validate_python(live.until)
+    simulation = Simulation(loaded.day, seed, folder)
+    report = asyncio.run(trade_live(simulation, status, folder, speed=live.speed, until_ns=until_ns))
+    return simulation, simulation.close(), report
+
+
+def judge_runs(folders: Sequence[str], *, json: bool) -> int:
+    """0 when every fact passes, 1 when one fails, 3 when some cannot be told, 2 for what is no record."""
+    findings: dict[str, list[Finding]] = {}
+    try:
+        runs = [(Path(folder), read_summary(Path(folder))) for folder in folders]
+        for symbol in sorted({symbol for _, summary in runs for symbol in summary["symbols"]}):
+            observed = [
+                observe(folder, symbol, tick_micros=int(summary["symbols"][symbol]["tick_micros"]))
+                for folder, summary in runs
+                if symbol in summary["symbols"]
+            ]
+            findings[symbol] = judge(observed)
+    except (RecordError, OSError, ValueError, KeyError) as error:
+        sys.stderr.write(f"elson: no record of a day: {error}\n")
+        return 2
+    if json:
+        sys.stdout.write(
+            json_module.dumps({symbol: list(map(_document, each)) for symbol, each in findings.items()}) + "\n"
+        )
+    else:
+        for symbol, each in findings.items():
+            _print_findings(f"{symbol}, {len(folders)} run{'s'[: len(folders) > 1]}", each)
+    worst = max((finding.verdict for each in findings.values() for finding in each), key=_badness)
+    return _EXIT_CODES[worst]
+
+
+def _badness(verdict: FactVerdict) -> int:
+    return [FactVerdict.PASS, FactVerdict.CANNOT_TELL, FactVerdict.FAIL].index(verdict)
+
+
+def _document(finding: Finding) -> dict[str, Any]:
+    low, high = finding.interval
+    return {
+        "fact": finding.fact.name,
+        "measure": finding.fact.measure,
+        "value": finding.estimate.value,
+        "interval": [low, high],
+        "range": [finding.fact.low, finding.fact.high],
+        "verdict": finding.verdict,
+    }
+
+
+def _print_findings(title: str, findings: Sequence[Finding]) -> None:
+    table = Table(
+        "fact", "measure", "value", "interval", "must lie in", "", title=title, box=None, title_justify="left"
+    )
+    colours = {FactVerdict.PASS: "green", FactVerdict.FAIL: "red", FactVerdict.CANNOT_TELL: "yellow"}
+    for finding in findings:
+        fact, (low, high) = finding.fact, finding.interval
+        table.add_row(
+            fact.name,
+            fact.measure,
+            f"{finding.estimate.value:.3f}",
+            f"{low:.3f} .. {high:.3f}",
+            f"{fact.low:.2f} .. {fact.high:.2f}",
+            f"[{colours[finding.verdict]}]{finding.verdict}[/]",
+        )
+    Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _live_lines(live: dict[str, Any] | None) -> list[str]:
+    if live is None:
+        return []
+    fills, lag = live["fills"], live["lag_ms"]
+    return [
+        f"live: {live['requests_sent']:,} requests, {live['refused']:,} refused, {live['unknown']:,} unknown; "
+        f"lag of the slowest hundredth {lag['p99']:.1f} ms",
+        f"live: {fills['alike']:.1%} of {fills['orders']:,} orders filled on arrival as in the simulation, "
+        f"distance {fills['distance']:.3f}",
+        *(f"live: the platform was away for {gap['seconds']:.1f} s" for gap in live["gaps"]),
+    ]
+
+
+def _print_day(summary: dict[str, Any], books: Books, folder: Path, took_s: float) -> None:
+    rows, messages = summary["rows"], summary["messages"]
+    lines = [
+        f"{summary['day']}, seed {summary['seed']}: {rows['orders']:,} requests, {rows['trades']:,} trades, "
+        f"{sum(messages.values()):,} messages of {rows['traders']:,} traders in {took_s:.2f} s",
+        *(
+            f"{symbol}: {words['first_price_micros'] / 1e6:.2f} to {words['last_price_micros'] / 1e6:.2f}, "
+            f"{words['shares_traded']:,} shares, {words['volatility_halts']} volatility halts"
+            for symbol, words in summary["symbols"].items()
+        ),
+        f"the books {'balance' if books.balance else 'DO NOT BALANCE'}: traders gained {books.profit / 1e6:,.6f} "
+        f"dollars together, fees are {books.fees / 1e6:,.6f}",
+        *(f"out of money: {name}" for name in summary["out_of_money"]),
+        *_live_lines(summary.get("live")),
+        f"record: {folder}",
+    ]
+    sys.stdout.writelines(f"{line}\n" for line in lines)

@@ -1,0 +1,77 @@
+"""``elson market``, as typed."""
+
+from __future__ import annotations
+
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from scenarios.cli import app
+from simulator.facts.judge import FACTS
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+def elson(*arguments: str) -> Done:
+    """In this process: the command itself is what is typed."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = app(["market", *arguments], standalone_mode=False)
+    return Done(int(code), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("market") / "run"
+    done = elson("run", "flash-crash", "--seed", "1", "--out", str(folder), "--plots", "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert document["books"]["balance"] is True
+    assert document["symbols"]["AAA"]["volatility_halts"] >= 1
+    return folder
+
+
+def test_a_run_leaves_tables_a_summary_and_pictures(record: Path) -> None:
+    summary = json.loads((record / "summary.json").read_text())
+    assert summary["seed"] == 1
+    assert summary["books"]["profit_of_all_traders_micros"] == -summary["books"]["fees_micros"]
+    page = (record / "plots.html").read_text()
+    for part in ("AAA: price and halts", "AAA: spread", "AAA: depth", "AAA: signs"):
+        assert part in page
+
+
+def test_facts_are_told_one_by_one_and_a_crash_does_not_pass_for_an_ordinary_day(record: Path) -> None:
+    done = elson("facts", str(record), "--json")
+    assert done.code in (1, 3)
+    findings = json.loads(done.out)["AAA"]
+    assert [finding["fact"] for finding in findings] == [fact.name for fact in FACTS]
+    assert {finding["verdict"] for finding in findings} <= {"pass", "fail", "cannot tell"}
+    shown = elson("facts", str(record))
+    assert "heavy tails" in shown.out
+
+
+def test_wrong_usage_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("title: x\nshows: y\nsymbols: []\n")
+    for arguments in (("run", "claim"), ("run", str(bad)), ("facts", str(tmp_path))):
+        done = elson(*arguments)
+        assert done.code == 2
+        assert "Traceback" not in done.err
+        assert done.err.startswith("elson: ")
+    assert f"{bad}:3: symbols:" in elson("run", str(bad)).err
+
+
+def test_the_days_are_listed_with_what_they_show() -> None:
+    done = elson("list")
+    assert done.code == 0
+    assert "flash-crash" in done.out
+    assert "a volatility halt" in done.out

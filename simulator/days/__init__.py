@@ -1,0 +1,1 @@
+"""Synthetic market days under virtual time: traders, latency and sessions against the platform's own core."""

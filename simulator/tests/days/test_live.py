@@ -1,0 +1,93 @@
+"""A day in real time against an exchange behind real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from reports.records import read_table
+from simulator.days.live import LiveReport
+from simulator.days.live_session import trade_live
+from simulator.days.loader import DayError, check_symbols, find_day
+from simulator.days.simulation import Simulation
+from simulator.tests.days.floor import a_day
+from simulator.tests.exchange_server import ExchangeServer, Interference
+
+UNTIL_NS = 36_040 * 10**9
+NOISE = {"kind": "noise", "count": 4, "arrivals": {"kind": "poisson", "per_s": 0.5}}
+MAKER = {"kind": "maker", "arrivals": {"kind": "poisson", "per_s": 1}, "levels": 1, "size_sigma": 0.01}
+DAY = a_day(MAKER, NOISE, worth={"volatility_pct": 2.0})
+
+
+async def traded(folder: Path, exchange: ExchangeServer, speed: float) -> tuple[Simulation, LiveReport]:
+    simulation = Simulation(DAY, 1, folder)
+    async with TestServer(exchange.app(), host="127.0.0.1") as server:
+        status = exchange.status(str(server.make_url("")))
+        report = await trade_live(simulation, status, folder, speed=speed, until_ns=UNTIL_NS)
+    return simulation, report
+
+
+def intended(rows: list[Sequence[Any]]) -> Iterator[tuple[object, ...]]:
+    """What was asked for, without when."""
+    return ((row[2], row[3], *row[5:11]) for row in rows)
+
+
+async def test_live_and_pure_runs_of_a_seed_intend_the_same_orders_and_the_difference_of_fills_is_measured(
+    tmp_path: Path,
+) -> None:
+    exchange = ExchangeServer()
+    simulation, report = await traded(tmp_path, exchange, speed=20)
+    pure = Simulation(DAY, 1)
+    pure.advance(UNTIL_NS)
+    assert list(intended(simulation.recorder.rows["orders"])) == list(intended(pure.recorder.rows["orders"]))
+    posts = [path for method, path in exchange.requests if method == "POST"]
+    placed = [row for row in pure.recorder.rows["orders"] if row[5] == "place"]
+    assert len(posts) == len(placed) > 30
+    document = report.document()
+    assert document["fills"]["orders"] == len(placed)
+    assert 0 <= document["fills"]["distance"] < 0.3
+    assert document["fills"]["alike"] > 0.7
+    assert document["gaps"] == []
+    operations = read_table(tmp_path, "operations-market")
+    assert operations.num_rows == document["requests_sent"]
+    assert exchange.exchange.last_trade_id > 0
+
+
+async def test_a_market_stands_still_while_the_platform_is_away_and_reports_the_gap(tmp_path: Path) -> None:
+    away_s = 1.0
+    began: list[float] = []
+
+    async def vanish(request: web.Request) -> web.StreamResponse | None:
+        if request.method == "POST" and not began and len(exchange.requests) > 20:
+            began.append(monotonic())
+        if began and monotonic() - began[0] < away_s:
+            return web.json_response({"code": 50310000, "message": "away"}, status=503)
+        return None
+
+    interference: Interference = vanish
+    exchange = ExchangeServer(interference)
+    _, report = await traded(tmp_path, exchange, speed=20)
+    (gap,) = report.gaps
+    assert 0.3 < gap.seconds < away_s + 1
+    assert 36_000 * 10**9 < gap.at_ns < UNTIL_NS
+    assert any(path.startswith("/v2/orders?status=open") for _, path in exchange.requests)
+    assert report.refused > 0
+    # Waiting does not make the rest late.
+    assert max(report.lags_s[-5:]) < 0.5
+
+
+def test_a_day_whose_symbol_the_platform_does_not_list_is_refused_with_its_line() -> None:
+    with pytest.raises(DayError, match=r"calm.yaml:5: symbols\[0\].symbol: the platform does not list AAA, but BBB"):
+        check_symbols(find_day("calm"), {"BBB"})
+
+
+def test_a_market_that_is_late_is_invalid_and_says_so() -> None:
+    punctual, late = LiveReport(lags_s=[0.01] * 200), LiveReport(lags_s=[0.01] * 100 + [3.0] * 100)
+    assert punctual.document()["valid"] is True
+    assert late.document()["valid"] is False

@@ -1,0 +1,76 @@
+"""Day files that are wrong are refused with file, line, key and why, before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulator.days.loader import DayError, find_day, load_day
+
+GOOD = """\
+title: a day
+shows: nothing
+symbols:
+  - {symbol: AAA, price: "100.00"}
+sessions: {open: "10:00", close: "11:00"}
+traders:
+  - kind: noise
+    arrivals: {kind: poisson, per_s: 1}
+  - kind: maker
+    arrivals: {kind: hawkes, base_per_s: 1, jump_per_s: 0.5, decay_per_s: 1}
+happenings:
+  - {kind: news, at: "10:30", jump_pct: 1}
+"""
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "day.yaml"
+    path.write_text(text)
+    with pytest.raises(DayError) as caught:
+        load_day(path)
+    return str(caught.value).replace(f"{path}:", "")
+
+
+def test_the_good_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text(GOOD)
+    assert load_day(path).day.title == "a day"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("title: a day", "titel: a day", "1: titel: unknown key; did you mean 'title'?"),
+        ("per_s: 1}", "per_s: -1}", "8: traders[0].noise.arrivals.poisson.per_s: should be greater than 0"),
+        ("jump_per_s: 0.5", "jump_per_s: 1.5", "10: traders[1].maker.arrivals.hawkes: every arrival would bring 1.5"),
+        ("kind: maker\n", "kind: maker\n    cash: 5\n", "10: traders[1].cash: a maker needs at least"),
+        ("kind: maker\n", "kind: maker\n    gama: 5\n", "maker.gama: unknown key; did you mean 'gamma'"),
+        ("kind: noise\n", "kind: noise\n    symbols: [BBB]\n", "8: traders[0].symbols[0]: BBB is not listed"),
+        ("kind: noise\n", "kind: nose\n", "7: traders[0]: "),
+        ('close: "11:00"', 'close: "09:00"', "5: sessions: opening_call, open, closing_call and close must follow"),
+        ('close: "11:00"', "close: 11:00", "5: sessions.close: should be a time in quotes"),
+        ('at: "10:30"', 'at: "12:30"', "12: happenings[0].at: is outside the day's sessions"),
+        ('news, at: "10:30", jump_pct: 1', 'outage, at: "10:30", for_s: 9, traders: ladder', "no 'ladder' trades"),
+        ('price: "100.00"', 'price: "100.005"', "4: symbols[0]: no instrument can have reference_price_micros"),
+        ("shows: nothing\n", "", "1: shows: is missing"),
+        ("title: a day\n", "title: a day\ntitle: again\n", "is given twice"),
+        ("title: a day", "title: [", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_line_and_key(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+    assert right in GOOD
+    assert told in refusal(tmp_path, GOOD.replace(right, wrong, 1))
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+    told = refusal(tmp_path, GOOD.replace("per_s: 1}", "per_s: -1}", 1).replace("title: a day", "titel: a day"))
+    assert len(told.splitlines()) == 3  # the unknown key, the one that is missing for it, the rate
+
+
+def test_an_empty_file_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
+    assert "the file is empty" in refusal(tmp_path, "")
+    with pytest.raises(DayError, match=r"no day 'claim' in the catalogue; did you mean 'calm'\?"):
+        find_day("claim")
+    with pytest.raises(DayError, match="cannot be read"):
+        find_day("not-there.yaml")

@@ -1,0 +1,62 @@
+"""The same seed is the same day, byte for byte; another trader changes nobody's stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from simulator.days.loader import find_day
+from simulator.days.recorder import TABLES
+from simulator.days.simulation import Simulation
+from simulator.days.summary import summarize, write_summary
+from simulator.tests.days.floor import a_day
+
+NOISE = {"kind": "noise", "count": 3, "arrivals": {"kind": "poisson", "per_s": 0.1}}
+MAKER = {"kind": "maker", "arrivals": {"kind": "poisson", "per_s": 0.5}, "shares": 10_000}
+
+
+def bytes_of(name: str, seed: int, folder: Path) -> dict[str, bytes]:
+    simulation = Simulation(find_day(name).day, seed, folder)
+    write_summary(folder, summarize(name, simulation, simulation.run()))
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    once, again, other = (
+        bytes_of("maker-outage", seed, tmp_path / run) for seed, run in ((3, "a"), (3, "b"), (4, "c"))
+    )
+    assert once.keys() == {*(f"{table}.parquet" for table in TABLES), "summary.json"}
+    assert once == again
+    assert all(once[f"{table}.parquet"] != other[f"{table}.parquet"] for table in ("orders", "trades", "quotes"))
+
+
+def test_a_day_played_in_steps_is_the_day_played_at_once(tmp_path: Path) -> None:
+    day = a_day(NOISE, MAKER, worth={"volatility_pct": 1.0})
+    whole, stepped = Simulation(day, 1, tmp_path / "whole"), Simulation(day, 1, tmp_path / "stepped")
+    whole.run()
+    for minute in range(601, 661):
+        stepped.advance(minute * 60 * 10**9)
+    stepped.run()
+    for table in TABLES:
+        assert pq.read_table(tmp_path / "whole" / f"{table}.parquet").equals(
+            pq.read_table(tmp_path / "stepped" / f"{table}.parquet")
+        )
+
+
+def test_another_trader_leaves_the_times_sides_and_sizes_of_the_rest_alone() -> None:
+    few = Simulation(a_day(NOISE), 5)
+    more = Simulation(a_day(MAKER, NOISE, {**NOISE, "count": 2}), 5)
+    for name in ("noise-AAA-1", "noise-AAA-3"):
+        one, other = (next(d for d in s.marketplace.desks if d.name == name) for s in (few, more))
+        assert one.latency == other.latency
+        assert [one.stream.uniform() for _ in range(100)] == [other.stream.uniform() for _ in range(100)]
+
+
+def test_wealth_is_sampled_at_the_end_and_adds_up(tmp_path: Path) -> None:
+    simulation = Simulation(a_day(NOISE, MAKER, worth={"volatility_pct": 1.0}), 2, tmp_path)
+    books = simulation.run()
+    wealth = pq.read_table(tmp_path / "wealth.parquet").to_pandas()
+    last = wealth[wealth.at_ns == wealth.at_ns.max()].drop_duplicates("trader")
+    assert last.cash_micros.sum() == books.brought_cash - books.fees
+    assert last.shares_micros.sum() == books.brought_shares["AAA"]

@@ -1,0 +1,147 @@
+"""The facts tell markets from what only looks like one: negative controls, real prices, and the ordinary day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from arch.data import nasdaq, sp500
+from backtesting.test import EURUSD
+
+from simulator.facts import prices
+from simulator.facts.evidence import Estimate, Floats
+from simulator.facts.judge import FACTS, FactVerdict, fact_named, judge, judge_estimates
+from simulator.facts.observed import Observed, RecordError, observe, symbols_of
+from simulator.tests.days.played import played
+
+PASS, FAIL = FactVerdict.PASS, FactVerdict.FAIL
+RUNS = 10
+
+
+@cache
+def good() -> Observed:
+    return observe(played("default").folder, "AAA")
+
+
+def verdicts(runs: Sequence[Observed]) -> dict[str, FactVerdict]:
+    return {finding.fact.name: finding.verdict for finding in judge(runs)}
+
+
+def test_one_ordinary_day_fails_no_fact_and_passes_most() -> None:
+    """Ten days, of ten seeds, pass them all: that is the benchmark ``simulator/benchmarks/facts.py``."""
+    found = verdicts([good()])
+    assert FAIL not in found.values()
+    assert sum(verdict is PASS for verdict in found.values()) >= len(FACTS) / 2
+    assert symbols_of(played("default").folder) == ["AAA"]
+
+
+def test_a_gaussian_random_walk_fails_the_facts_that_it_lacks_and_no_other() -> None:
+    rng = np.random.default_rng(1)
+    found = price_verdicts([rng.standard_normal(2_340) * 1e-4 for _ in range(RUNS)])
+    lacking = {"heavy tails", "volatility clusters", "aggregational normality"}
+    assert {name for name, verdict in found.items() if verdict is FAIL} == lacking
+    assert found["bounce"] is found["no linear memory"] is PASS
+
+
+def test_returns_that_remember_fail_the_facts_of_no_memory() -> None:
+    rng, runs = np.random.default_rng(2), []
+    for _ in range(RUNS):
+        noise = rng.standard_normal(2_340)
+        runs.append(np.convolve(noise, 0.8 ** np.arange(12))[:2_340] * 1e-4)
+    found = price_verdicts(runs)
+    assert found["bounce"] is FAIL
+    assert found["no linear memory"] is FAIL
+
+
+def test_a_shuffled_copy_of_a_good_day_fails_whatever_is_about_order() -> None:
+    rng, day = np.random.default_rng(3), good()
+    shuffled = [
+        replace(
+            day,
+            returns=rng.permutation(day.returns),
+            volumes=rng.permutation(day.volumes),
+            signs=rng.permutation(day.signs),
+            takers_per_minute=rng.permutation(day.takers_per_minute),
+        )
+        for _ in range(4 * RUNS)
+    ]
+    found = verdicts(shuffled)
+    in_order = {"volatility clusters", "volume and volatility", "sign memory", "intraday shape"}
+    assert {name for name, verdict in found.items() if verdict is FAIL} >= in_order
+    assert found["heavy tails"] is not FAIL
+    assert found["spread"] is PASS
+
+
+def test_impact_that_grows_as_the_square_of_volume_is_no_concave_impact() -> None:
+    rng, day = np.random.default_rng(4), good()
+    runs = []
+    for _ in range(RUNS):
+        responses = (day.taken / 1e8) ** 2 * rng.uniform(0.5, 1.5, len(day.taken))
+        runs.append(replace(day, responses=responses))
+    assert verdicts(runs)["concave impact"] is FAIL
+
+
+@pytest.mark.parametrize(
+    ("market", "passing"),
+    [
+        ("sp500", {"bounce", "no linear memory", "volatility clusters", "volume and volatility"}),
+        ("nasdaq", {"heavy tails", "bounce", "no linear memory", "volatility clusters", "volume and volatility"}),
+        ("eurusd", {"heavy tails", "bounce", "no linear memory", "aggregational normality", "volume and volatility"}),
+    ],
+)
+def test_real_prices_pass_what_applies_at_their_scale_and_fail_nothing(market: str, passing: set[str]) -> None:
+    """Daily 1999-2018, and hourly. A few crises make a tail or a kurtosis hard to tell from so few days."""
+    returns, volumes = real(market)
+    found = price_verdicts([returns], [volumes])
+    assert FAIL not in found.values()
+    assert {name for name, verdict in found.items() if verdict is PASS} >= passing
+
+
+def test_a_report_of_a_single_fact_needs_evidence() -> None:
+    fact = fact_named("spread")
+    (sure,) = judge_estimates({fact: [Estimate(2.0, 0.1, 19)]})
+    (vague,) = judge_estimates({fact: [Estimate(2.0, 1.0, 19)]})
+    (wrong,) = judge_estimates({fact: [Estimate(0.2, 0.1, 19)]})
+    assert [sure.verdict, vague.verdict, wrong.verdict] == [PASS, FactVerdict.CANNOT_TELL, FAIL]
+
+
+def test_several_runs_are_judged_by_how_much_they_differ() -> None:
+    fact = fact_named("spread")
+    alike = [Estimate(value, 9.0, 19) for value in (2.0, 2.1, 1.9, 2.0)]
+    apart = [Estimate(value, 0.01, 19) for value in (1.0, 9.0, 2.0, 30.0)]
+    assert judge_estimates({fact: alike})[0].verdict is PASS
+    assert judge_estimates({fact: apart})[0].verdict is FactVerdict.CANNOT_TELL
+
+
+def test_a_folder_that_is_no_record_is_refused() -> None:
+    with pytest.raises(RecordError, match="cannot be read"):
+        observe(played("calm").folder / "nothing", "AAA")
+
+
+def price_verdicts(returns: Sequence[Floats], volumes: Sequence[Floats] = ()) -> dict[str, FactVerdict]:
+    measured = {
+        fact_named("heavy tails"): [prices.tail_index(run) for run in returns],
+        fact_named("bounce"): [prices.bounce(run) for run in returns],
+        fact_named("no linear memory"): [prices.linear_memory(run) for run in returns],
+        fact_named("volatility clusters"): [prices.volatility_memory(run, range(18, 61)) for run in returns],
+        fact_named("aggregational normality"): [prices.normalizing(run, 18) for run in returns],
+    }
+    if volumes:
+        pairs = zip(volumes, returns, strict=True)
+        measured[fact_named("volume and volatility")] = [prices.volume_and_volatility(*pair) for pair in pairs]
+    return {finding.fact.name: finding.verdict for finding in judge_estimates(measured)}
+
+
+def real(market: str) -> tuple[Floats, Floats]:
+    """Returns, and volumes against their mean of a year where that has grown tenfold."""
+    if market == "eurusd":
+        return np.diff(np.log(EURUSD.Close.to_numpy())), EURUSD.Volume.to_numpy()[1:].astype(float)
+    table: pd.DataFrame = {"sp500": sp500, "nasdaq": nasdaq}[market].load()
+    relative = 100 * table["Volume"] / table["Volume"].rolling(250).mean()
+    returns = np.log(table["Adj Close"]).diff()
+    known = relative.notna() & returns.notna()
+    return returns[known].to_numpy(), relative[known].to_numpy()
