@@ -165,7 +165,7 @@ Happening: TypeAlias = Annotated[News | Outage | FatFinger, Field(discriminator=
 class Samples(Words):
     """How often the record takes samples, and how many levels deep."""
 
-    depth_every_s: Positive = 10.0
+    depth_every_s: Positive = 30.0
     depth_levels: Annotated[int, Field(ge=1, le=100)] = 10
     wealth_every_s: Positive = 1_800.0
 
