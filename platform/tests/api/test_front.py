@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from logging.handlers import BufferingHandler
 from types import SimpleNamespace
 from typing import Any
 
@@ -140,7 +142,18 @@ async def test_a_slow_request_is_told_in_the_log_with_its_id_and_account_and_no_
 # -- a defect ----------------------------------------------------------------------------------------
 
 
-async def test_a_defect_is_answered_without_a_trace_and_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def records() -> Iterator[list[logging.LogRecord]]:
+    """All that is logged, whatever other tests made of the logging of this process."""
+    logger, handler = logging.getLogger("elson"), BufferingHandler(capacity=1_000)
+    logger.addHandler(handler)
+    before, logger.disabled = logger.disabled, False
+    yield handler.buffer
+    logger.disabled = before
+    logger.removeHandler(handler)
+
+
+async def test_a_defect_is_answered_without_a_trace_and_told_in_the_log(records: list[logging.LogRecord]) -> None:
     settings = Settings(node="api:test", port=1, postgres_dsn="postgresql://nowhere", engine_urls="http://nowhere")  # type: ignore[arg-type]
     app = create_app(settings)
 
@@ -154,7 +167,7 @@ async def test_a_defect_is_answered_without_a_trace_and_told_in_the_log(caplog: 
     assert error["code"] == 50010000
     assert dict(headers)[b"x-request-id"].decode() in error["message"]
     assert b"secret of the defect" not in body
-    (record,) = [record for record in caplog.records if record.message == "request_failed"]
+    (record,) = [record for record in records if record.getMessage() == "request_failed"]
     assert record.exc_info is not None
     assert "the secret of the defect" in str(record.exc_info[1])
 
