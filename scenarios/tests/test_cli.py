@@ -76,7 +76,7 @@ def test_without_a_running_platform_commands_say_so(environment: dict[str, str],
 def test_help_names_every_command(environment: dict[str, str]) -> None:
     done = elson(environment, "--help")
     assert done.returncode == 0
-    for command in ("run", "list", "up", "status", "down", "fault", "report", "doctor"):
+    for command in ("run", "list", "up", "status", "down", "fault", "db", "backup", "market", "report", "doctor"):
         assert f"\n  {command} " in done.stdout
 
 
