@@ -101,7 +101,7 @@ def test_a_node_the_topology_does_not_have_is_refused(kind: str) -> None:
     topology = platform_topology(instruments=(), accounts=())
     for known in ("engine:active", "engine", "postgres:standby"):
         make_fault(kind, known, None).check(topology)
-    with pytest.raises(FaultError, match="no node 'engine:7'; there are api:1, api:2, engine:1"):
+    with pytest.raises(FaultError, match="no node 'engine:7'; there are api:1, api:2, backup:1, engine:1"):
         make_fault(kind, "engine:7", None).check(topology)
 
 
