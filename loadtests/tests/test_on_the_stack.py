@@ -18,7 +18,7 @@ from reports.records import OutcomeKind, read_table
 from reports.rows import Operation
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import WITHOUT_BACKUPS, StackOptions
 from stack.status import StackStatus
 from stack.topology import Instrument, platform_topology
 from trading.core.orders import MICROS_PER_DOLLAR
@@ -38,7 +38,7 @@ async def test_a_healthy_platform_leaves_no_outcome_unknown_and_the_feed_builds_
         ACCOUNTS, cash_micros=10**7 * MICROS_PER_DOLLAR, shares=dict.fromkeys(SYMBOLS, 100_000), name="trader"
     )
     topology = platform_topology(instruments=instruments, accounts=accounts)
-    async with EmbeddedStack(topology, StackOptions(tmp_path / "logs")) as stack:
+    async with EmbeddedStack(topology, StackOptions(tmp_path / "logs", roles=WITHOUT_BACKUPS)) as stack:
         status = tmp_path / "status.json"
         status.write_text(stack.status().model_dump_json(by_alias=True))
         subscriber = await _subscriber(status, tmp_path)

@@ -16,6 +16,9 @@ EMBEDDED_ROLES: Final = frozenset(
     | {Role.ENGINE, Role.API, Role.FEED}
 )
 
+# For a platform that lives for minutes and is thrown away: a base backup of it costs more than it is worth.
+WITHOUT_BACKUPS: Final = EMBEDDED_ROLES - {Role.BACKUP}
+
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import WITHOUT_BACKUPS, StackOptions
 from stack.topology import Instrument, Topology, platform_topology
 from tests.admin.office import Office
 from tests.client import Client
@@ -43,14 +43,16 @@ def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
     """Shared by the whole session: leave it as it was found, but for orders."""
-    async with EmbeddedStack(small_platform(), StackOptions(tmp_path_factory.mktemp("logs"))) as stack:
+    async with EmbeddedStack(
+        small_platform(), StackOptions(tmp_path_factory.mktemp("logs"), roles=WITHOUT_BACKUPS)
+    ) as stack:
         yield stack
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def own_platform(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
     """One test's own, to be broken."""
-    async with EmbeddedStack(small_platform(), StackOptions(tmp_path)) as stack:
+    async with EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack:
         yield stack
 
 
@@ -66,7 +68,7 @@ async def administered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
     Both engines run again at the end of each test.
     """
-    options = StackOptions(tmp_path_factory.mktemp("logs"))
+    options = StackOptions(tmp_path_factory.mktemp("logs"), roles=WITHOUT_BACKUPS)
     async with EmbeddedStack(small_platform(), options) as stack:
         yield stack
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from stack.accounts import generate_accounts, with_staff
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import WITHOUT_BACKUPS, StackOptions
 from stack.topology import Instrument, Person, Topology, platform_topology
 
 PASSWORD = "correct horse battery staple"
@@ -36,7 +36,9 @@ def staffed_platform() -> Topology:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def gate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
-    async with EmbeddedStack(staffed_platform(), StackOptions(tmp_path_factory.mktemp("logs"))) as stack:
+    async with EmbeddedStack(
+        staffed_platform(), StackOptions(tmp_path_factory.mktemp("logs"), roles=WITHOUT_BACKUPS)
+    ) as stack:
         yield stack
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import WITHOUT_BACKUPS, StackOptions
 from tests.client import Client, limit_order
 from tests.conftest import small_platform
 from trading.infra.database import connect
@@ -56,7 +56,7 @@ async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(own_
 async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the_lease(tmp_path: Path) -> None:
     """The lease would last longer than any request waits."""
     async with (
-        EmbeddedStack(small_platform(), StackOptions(tmp_path, lease_ttl_ms=30_000)) as stack,
+        EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_BACKUPS, lease_ttl_ms=30_000)) as stack,
         Client(stack.status()) as client,
     ):
         await client.place(limit_order("buy", 1, "10.00"))
@@ -66,7 +66,10 @@ async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the
 
 async def test_a_leader_is_found_and_elected_over_slow_links(tmp_path: Path) -> None:
     topology = small_platform(proxied=("engine->postgres", "api->engine"))
-    async with EmbeddedStack(topology, StackOptions(tmp_path)) as stack, Client(stack.status()) as client:
+    async with (
+        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack,
+        Client(stack.status()) as client,
+    ):
         await client.place(limit_order("buy", 1, "10.00"))
         for link in stack.status().links:
             if link.proxied:

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import WITHOUT_BACKUPS, StackOptions
 from tests.client import Client, limit_order
 from tests.conftest import small_platform
 from trading.core.commands import ChangePhase, PlaceOrder
@@ -62,7 +62,10 @@ async def test_a_volatility_halt_ends_with_an_auction_also_under_the_next_leader
     topology = small_platform()
     banded = replace(topology.instruments[0], band_ppm=10_000, halt_ns=2 * NS_PER_S)
     topology = replace(topology, instruments=(banded, *topology.instruments[1:]))
-    async with EmbeddedStack(topology, StackOptions(tmp_path)) as stack, Client(stack.status()) as client:
+    async with (
+        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack,
+        Client(stack.status()) as client,
+    ):
         connection = await connect(stack.postgres_dsn(), "test")
         begun = await connection.fetchval("SELECT max(sequence) FROM journal")
         await halted_at(client, "105.00")

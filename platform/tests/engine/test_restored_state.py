@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import WITHOUT_BACKUPS, StackOptions
 from tests.client import Client, limit_order
 from tests.conftest import MARGIN, small_platform
 from tests.engine.asking import accepted
@@ -91,7 +91,10 @@ async def test_an_engine_restored_in_the_midst_of_everything_agrees_and_takes_ov
     topology = small_platform()
     halting = replace(topology.instruments[1], band_ppm=10_000, halt_ns=600 * 10**9)
     topology = replace(topology, instruments=(topology.instruments[0], halting, *topology.instruments[2:]))
-    async with EmbeddedStack(topology, StackOptions(tmp_path)) as stack, Client(stack.status()) as client:
+    async with (
+        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack,
+        Client(stack.status()) as client,
+    ):
         connection = await connect(stack.postgres_dsn(), "test")
         midst = (await accepted(stack, *MIDST))[-1].sequence
         for _ in range(20):  # a snapshot is due somewhere on the way, and a tail follows it

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import WITHOUT_BACKUPS, StackOptions
 from stack.programs import PROGRAMS
 from stack.topology import Role
 from tests.client import Client, limit_order
@@ -155,7 +155,7 @@ async def test_a_standby_whose_memory_differs_says_so_and_never_takes_over(
     monkeypatch.setenv("ELSON_RECORDS_PER_STATE_HASH", "20")
     programs = {**PROGRAMS, Role.ENGINE: (sys.executable, "-m", "tests.engine.corrupted_engine")}
     async with (
-        EmbeddedStack(small_platform(), StackOptions(tmp_path, programs=programs)) as stack,
+        EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_BACKUPS, programs=programs)) as stack,
         Client(stack.status()) as client,
     ):
         for _ in range(40):
