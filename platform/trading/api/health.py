@@ -25,7 +25,7 @@ _REQUIRED: Final = frozenset({"engine", "postgres"})
 # The standbys' columns are NULL for one that is just connecting.
 _POSTGRES: Final = """
 SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool AS read_only, application_name,
-    state, sync_state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint AS lag_bytes,
+    state, sync_state, pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn))::bigint AS lag_bytes,
     (extract(epoch FROM replay_lag) * 1000)::float AS lag_ms
 FROM (VALUES (1)) AS one LEFT JOIN pg_stat_replication ON true
 """
