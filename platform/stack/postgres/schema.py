@@ -17,7 +17,7 @@ _LIMITS: Final[Mapping[str, Mapping[str, str]]] = {
 
 EPOCH_TABLE: Final = f"""
 CREATE TABLE IF NOT EXISTS cluster_epoch (
-    id int PRIMARY KEY CHECK (id = 1), epoch bigint NOT NULL, changed_at timestamptz NOT NULL DEFAULT now()
+    id smallint PRIMARY KEY CHECK (id = 1), epoch bigint NOT NULL, changed_at timestamptz NOT NULL DEFAULT now()
 );
 ALTER TABLE cluster_epoch OWNER TO {MIGRATOR};
 GRANT SELECT ON cluster_epoch TO PUBLIC;

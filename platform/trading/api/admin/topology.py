@@ -21,7 +21,7 @@ _DEADLINE_S: Final = 0.5
 _DATABASE: Final = "SELECT pg_is_in_recovery() AS recovering"
 _STANDBYS: Final = """
 SELECT application_name AS name, state, sync_state, extract(epoch FROM replay_lag) * 1000 AS ms,
-    pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn))::bigint AS bytes -- a receiver replays nothing
+    pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn))::bigint AS bytes -- receivers replay nothing
 FROM pg_stat_replication ORDER BY application_name
 """
 # A connection is named after its node, as in "api:1" or "engine:2 reads".
