@@ -14,6 +14,8 @@ from typing import Any, Final
 from chaos.conductor import Conductor, PlannedFault
 from chaos.durations import duration_text
 from chaos.fault_log import FaultLog
+from chaos.faults.lose import Lose
+from chaos.faults.wrong_delete import WrongDelete
 from loadtests.command import LoadOptions
 from reports.record import Record
 from reports.render import rebuild
@@ -43,7 +45,7 @@ from scenarios.record import RunRecord, run_description, topology_description
 from scenarios.sampler import Sampler
 from scenarios.schedule import fault_schedule
 from stack.embedded import EmbeddedStack
-from stack.options import StackOptions
+from stack.options import EMBEDDED_ROLES, WITHOUT_BACKUPS, StackOptions
 from stack.programs import PROGRAMS
 from stack.tasks import end
 from stack.topology import Role
@@ -116,7 +118,10 @@ class Run:
             return stack
 
     def _stack_options(self) -> StackOptions:
-        return StackOptions(self.record.folder / "logs", programs=self.options.programs)
+        # Backups take from the cores that are being measured: only a run that needs one to come back has it.
+        restored = any(fault.kind in (Lose.kind, WrongDelete.kind) for fault in self.faults)
+        roles = EMBEDDED_ROLES if restored else WITHOUT_BACKUPS
+        return StackOptions(self.record.folder / "logs", roles=roles, programs=self.options.programs)
 
     async def _warm_up(self, stack: EmbeddedStack) -> None:
         scenario, folder, seed = self.loaded.scenario, self.record.folder, self.options.seed
