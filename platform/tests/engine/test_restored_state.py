@@ -99,7 +99,7 @@ async def test_an_engine_restored_in_the_midst_of_everything_agrees_and_takes_ov
         midst = (await accepted(stack, *MIDST))[-1].sequence
         for _ in range(20):  # a snapshot is due somewhere on the way, and a tail follows it
             assert (await client.place(limit_order("buy", 1, "50.00")))[0] == 200
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await connection.fetchval("SELECT max(sequence) FROM snapshots") or 0) < midst:
                 await client.place(limit_order("buy", 1, "50.00"))
         (standby,), (leader,) = await stack.resolve("engine:standby"), await stack.resolve("engine:active")
@@ -108,12 +108,12 @@ async def test_an_engine_restored_in_the_midst_of_everything_agrees_and_takes_ov
         for _ in range(10):
             assert (await client.place(limit_order("buy", 1, "50.00")))[0] == 200
         same = 'engine_state_hash_comparisons_total{result="same"}'
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await metric(client, stack, standby.name, same) < 1:
                 await asyncio.sleep(0.05)
         assert (tmp_path / f"{standby.name}.log").read_text().count('"event": "restored"') == 1
         leaders = await client.full_state_of(leader.name)
-        async with asyncio.timeout(10):  # it follows by a few milliseconds
+        async with asyncio.timeout(30):  # it follows by a few milliseconds
             while (own := await client.full_state_of(standby.name))["sequence"] < leaders["sequence"]:
                 await asyncio.sleep(0.02)
         assert own == leaders
