@@ -29,7 +29,7 @@ GRANTS: Final[dict[DatabaseRole, dict[str, tuple[str, ...]]]] = {
         **dict.fromkeys(("leader_epoch", "leader_lease"), ("SELECT", "UPDATE")),
         **dict.fromkeys(("journal", "fills", "ledger", "state_hashes"), _ADD),
         **dict.fromkeys(("orders", "balances", "instruments", "markets", "accounts", "kill_switches"), _WRITE),
-        "snapshots": _ADD + _REMOVE,
+        "snapshots": _WRITE + _REMOVE,
         "account_configurations": _READ,
     },
     DatabaseRole.API: {
