@@ -16,28 +16,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-fault_app = typer.Typer(
-    help="Hurt the running platform, and heal it.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
-)
-app.add_typer(fault_app, name="fault")
-backup_app = typer.Typer(
-    help="Back the platform's data up, and go back to any moment.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
-app.add_typer(backup_app, name="backup")
-db_app = typer.Typer(
-    help="The platform's PostgreSQL cluster.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
-)
-app.add_typer(db_app, name="db")
-market_app = typer.Typer(
-    help="Simulate market days, and judge how real they look.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    add_completion=False,
-)
-app.add_typer(market_app, name="market")
+
+
+def _group(name: str, about: str) -> typer.Typer:
+    group = typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+    app.add_typer(group, name=name)
+    return group
+
+
+fault_app = _group("fault", "Hurt the running platform, and heal it.")
+backup_app = _group("backup", "Back the platform's data up, and go back to any moment.")
+db_app = _group("db", "The platform's PostgreSQL cluster.")
+market_app = _group("market", "Simulate market days, and judge how real they look.")
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
 StackId = Annotated[str | None, typer.Option("--stack", metavar="ID", help="Which stack, when several are running.")]

@@ -6,24 +6,21 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
+from stack import tending
 from stack.backup.archive import Archive
 from stack.backup.backups import Backups
 from stack.backup.host import offered
 from stack.backup.key import Key
 from stack.backup.settings import CONFIG, Config
 from stack.control import ControlServer
-from stack.errors import StackError
 from stack.postgres.host import OwnerHost
 from stack.postgres.record import Record
 from stack.postgres.report import Report
 
-_PRIORITY: Final = 5  # sealing can wait, orders cannot
-_WRONG_USAGE: Final = 2
+_NICENESS: Final = 5  # sealing can wait, orders cannot
 
 
 async def serve(config: Config) -> None:
@@ -36,7 +33,7 @@ async def serve(config: Config) -> None:
     with archive.writing() as left:
         left += backups.clean()
         told = {**config.settings.to_json(), "key_id": key.key_id}
-        report.log("started", commit=_commit(), settings=told, removed=[str(path) for path in left])
+        report.log("started", commit=tending.commit(), settings=told, removed=[str(path) for path in left])
         config.control.unlink(missing_ok=True)  # a killed predecessor's
         control = ControlServer(config.control)
         control.handlers.update(offered(backups))
@@ -52,26 +49,12 @@ async def serve(config: Config) -> None:
             await control.stop()
 
 
-def _commit() -> str:
-    argv = ("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD")
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False)
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+async def _serve(path: Path) -> None:
+    await serve(Config.read(path))
 
 
 def main() -> None:
-    path = os.environ.get(CONFIG)
-    if not path:
-        sys.exit(f"{CONFIG} must name the backup process's configuration file")
-    with contextlib.suppress(PermissionError):
-        os.nice(_PRIORITY)
-    try:
-        asyncio.run(serve(Config.read(Path(path))))
-    except StackError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        sys.exit(_WRONG_USAGE)
+    tending.run(_serve, config=CONFIG, niceness=_NICENESS)
 
 
 if __name__ == "__main__":

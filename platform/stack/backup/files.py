@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedRandom
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from stack.backup.errors import ConflictError
-
-_SCRATCH: Final = ".new"
+from stack.durable import SCRATCH, replace_text, sync_folder
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def placed(path: Path) -> Iterator[BufferedRandom]:
 
     Raises ConflictError when there is a file of that name by then, OSError when the disk is full or gone.
     """
-    scratch = path.with_name(f".{path.name}{_SCRATCH}")
+    scratch = path.with_name(f".{path.name}{SCRATCH}")
     try:
         with os.fdopen(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b") as file:
             yield file
@@ -38,29 +37,12 @@ def placed(path: Path) -> Iterator[BufferedRandom]:
 
 def write_json(path: Path, document: Any) -> None:
     """Atomically, in place of what was there."""
-    scratch = path.with_name(f".{path.name}{_SCRATCH}")
-    try:
-        with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(document, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    replace_text(path, json.dumps(document, indent=1))
 
 
 def remove_scratch(folder: Path) -> list[Path]:
     """What a killed writer left half done."""
-    left = sorted(folder.glob(f".*{_SCRATCH}"))
+    left = sorted(folder.glob(f".*{SCRATCH}"))
     for path in left:
         path.unlink(missing_ok=True)
     return left
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

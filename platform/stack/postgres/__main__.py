@@ -7,12 +7,11 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from stack import tending
 from stack.control import ControlServer
 from stack.errors import StackError
 from stack.postgres.host import OwnerHost
@@ -24,8 +23,7 @@ from stack.tasks import end
 
 CONFIG: Final = "ELSON_SUPERVISOR_CONFIG"
 DIE_AT: Final = "ELSON_SUPERVISOR_DIE_AT"  # for tests: a step or stage after whose record the process kills itself
-_PRIORITY: Final = -5  # a supervisor that does not get to run takes healthy servers for dead ones
-_WRONG_USAGE: Final = 2
+_NICENESS: Final = -5  # a supervisor that does not get to run takes healthy servers for dead ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ async def serve(config: Config) -> None:
     report = Report(host)
     file = RecordFile.open(config.cluster.record, on_step=_die_at)
     supervisor = Supervisor(config.cluster, host, file, report)
-    report.log("started", commit=_commit(), settings={"record": str(file.path), "ports": config.cluster.ports})
+    report.log("started", commit=tending.commit(), settings={"record": str(file.path), "ports": config.cluster.ports})
     config.control.unlink(missing_ok=True)  # a killed predecessor's
     control = ControlServer(config.control)
     control.handlers.update(_operations(supervisor))
@@ -103,26 +101,12 @@ def _die_at(step: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _commit() -> str:
-    argv = ("git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD")
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=5, check=False)
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+async def _serve(path: Path) -> None:
+    await serve(Config.read(path))
 
 
 def main() -> None:
-    path = os.environ.get(CONFIG)
-    if not path:
-        sys.exit(f"{CONFIG} must name the supervisor's configuration file")
-    with contextlib.suppress(PermissionError):
-        os.nice(_PRIORITY)
-    try:
-        asyncio.run(serve(Config.read(Path(path))))
-    except StackError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        sys.exit(_WRONG_USAGE)
+    tending.run(_serve, config=CONFIG, niceness=_NICENESS)
 
 
 if __name__ == "__main__":

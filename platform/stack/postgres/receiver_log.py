@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stack.durable import sync_folder
 from stack.errors import StackError
 from stack.postgres.control_data import ControlData
 from stack.postgres.servers import Cluster
@@ -89,7 +90,7 @@ def feed(cluster: Cluster, node: str, timeline: int) -> int:
     for segment in missing:
         _copy(cluster, target / segment.name, segment.read())
     if missing:
-        _sync_folder(target)
+        sync_folder(target)
     return len(missing)
 
 
@@ -149,14 +150,6 @@ def _copy(cluster: Cluster, path: Path, received: bytes) -> None:
     scratch.chmod(0o600)
     cluster.give_away(scratch)
     scratch.replace(path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def set_aside(cluster: Cluster, epoch: int) -> Path:

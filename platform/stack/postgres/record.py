@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from stack.durable import replace_text
 from stack.errors import StackError
 from stack.postgres.nodes import NODES, PAIR, RECEIVER
 
@@ -102,7 +103,7 @@ class RecordFile:
         if path.exists():
             raise RecordError(f"{path}: there is a record already")
         file = cls(path, record)
-        _write(path, record.dump())
+        replace_text(path, record.dump())
         return file
 
     @classmethod
@@ -126,7 +127,7 @@ class RecordFile:
         """Durable when it returns."""
         if record == self.record:
             return
-        _write(self.path, record.dump())
+        replace_text(self.path, record.dump())
         before, self.record = self.record, record
         if record.step != before.step:
             self._on_step(record.step)
@@ -152,20 +153,6 @@ def _only_one(path: Path) -> int:
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         return lock
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _checked(data: dict[str, Any]) -> Record:
