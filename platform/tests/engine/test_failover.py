@@ -110,9 +110,11 @@ async def test_an_order_that_no_engine_can_have_taken_is_refused_for_certain(own
     async with Client(own_platform.status()) as client:
         for engine in ("engine:1", "engine:2"):
             await own_platform.kill(engine)
-        # An api that has not noticed would write into a connection that is dead, and then could not be certain.
         while (await client.request("GET", "/health/ready"))[0] != 503:
             await asyncio.sleep(0.02)
+        # An api that has not noticed yet writes into a connection that is dead, and then cannot be certain.
+        status, error = await client.place(limit_order("buy", 1, "15.00"))
+        assert status in (503, 504)
         order = limit_order("buy", 1, "15.00")
         status, error = await client.place(order)
         assert (status, error["code"]) == (503, 50310000)
