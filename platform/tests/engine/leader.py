@@ -80,16 +80,13 @@ async def leading(
     replica: Replica | None = None,
     capacity: int = 1_000,
     deadline_s: float = 10.0,
-    still_leading: Callable[[], bool] = lambda: True,
     records_per_state_hash: int = 1_000,
 ) -> AsyncIterator[Leader]:
     """A leader that has done its openings, unless ``replica`` is past them. Its lease lasts longer than any test."""
     lease = Lease(dsn, HOLDER, ttl_s=60)
     assert await lease.try_win()
     connection = await connect(dsn, HOLDER)
-    writer = Writer(
-        dsn, connection, holder=HOLDER, epoch=lease.epoch, deadline_s=deadline_s, still_leading=still_leading
-    )
+    writer = Writer(dsn, connection, holder=HOLDER, epoch=lease.epoch, deadline_s=deadline_s)
     committed: list[int] = []
     reads = Pool(dsn, "test reads", size=2)
     past_orders = PastOrders(reads)
@@ -99,7 +96,7 @@ async def leading(
         writer,
         epoch=lease.epoch,
         capacity=capacity,
-        still_leading=still_leading,
+        assured=lease.assured,
         first_answers=past_orders.first_answers,
         former_requests=past_orders.former_requests,
         payments=Payments(reads),

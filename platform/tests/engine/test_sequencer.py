@@ -9,7 +9,7 @@ import pytest
 
 from stack.embedded import EmbeddedStack
 from tests.engine.leader import OPENINGS, buy, cancel, leading, until
-from trading.core.orders import RejectReason
+from trading.core.orders import OrderId, RejectReason
 from trading.engine.lanes import OverloadedError
 from trading.engine.replica import Replica
 from trading.infra.database import connect
@@ -89,6 +89,18 @@ async def test_a_command_whose_deadline_passes_while_it_waits_is_refused(databas
         assert late.reason is RejectReason.DEADLINE_PASSED
         assert leader.replica.sequence == done.sequence
     observer.terminate()
+
+
+async def test_a_refusal_is_not_told_while_another_may_lead_and_know_better(database: EmbeddedStack) -> None:
+    """Nothing is committed for it, so nothing but the lease can tell that it is still this engine's to say."""
+    async with leading(database.postgres_dsn()) as leader:
+        held_until_s, leader.lease.held_until_s = leader.lease.held_until_s, 0.0
+        refused = leader.submitting(cancel(OrderId(10**9)))
+        await asyncio.sleep(0.2)
+        assert not refused.done()
+        leader.lease.held_until_s = held_until_s
+        (answer,) = await asyncio.wait_for(refused, 1)
+        assert isinstance(answer, Denied)
 
 
 async def test_time_does_not_go_back_when_the_next_leaders_clock_is_behind(database: EmbeddedStack) -> None:

@@ -168,19 +168,6 @@ async def test_a_link_cut_while_the_commit_waits_for_the_standby_loses_and_doubl
         assert await journaled_once(leader, observer, answer)
 
 
-async def test_without_the_lease_nothing_is_looked_up_and_nothing_answered(
-    database: EmbeddedStack, observer: asyncpg.Connection[Any]
-) -> None:
-    held = True
-    async with leading(database.postgres_dsn(), still_leading=lambda: held) as leader, standby_frozen(database):
-        commit = asyncio.create_task(leader.writer.commit(_batch_of(leader)))
-        await until(lambda: observer.fetch(SYNC_WAIT, COMMIT))
-        held = False
-        await observer.fetch(END_COMMIT)
-        with pytest.raises(AmbiguousCommitError):
-            await commit
-
-
 async def test_a_look_up_under_another_epoch_ends_the_leader(
     database: EmbeddedStack, observer: asyncpg.Connection[Any]
 ) -> None:

@@ -133,7 +133,6 @@ class EngineNode:
             holder=self._lease.holder,
             epoch=self._lease.epoch,
             deadline_s=self._settings.commit_deadline_ms / 1000,
-            still_leading=self._still_leading,
         )
         self._publisher.start_at(self.replica.sequence)
         self._sequencer = Sequencer(
@@ -141,7 +140,7 @@ class EngineNode:
             writer,
             epoch=self._lease.epoch,
             capacity=self._settings.queue_capacity,
-            still_leading=self._still_leading,
+            assured=self._lease.assured,
             first_answers=self._past_orders.first_answers,
             former_requests=self._past_orders.former_requests,
             payments=Payments(self._reads),
@@ -174,6 +173,3 @@ class EngineNode:
                 with contextlib.suppress(OverloadedError):  # then the next round does it
                     reopening = ChangePhase(0, symbol, Phase.CONTINUOUS)
                     await self._sequencer.submit([Submission(NO_DEADLINE_NS, reopening)])
-
-    def _still_leading(self) -> bool:
-        return time.monotonic() < self._lease.held_until_s

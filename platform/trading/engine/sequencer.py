@@ -23,7 +23,6 @@ from trading.engine.replica import Replica
 from trading.engine.writer import Writer
 from trading.infra.database import DatabaseError
 from trading.infra.journal import Batch
-from trading.infra.leadership import LeaseLostError
 from trading.wire.engine import Answer, Denied, Done, Submission
 from trading.wire.journal import JournalFormatError, JournalRecord, encode_record
 from trading.wire.orders import first_view
@@ -55,7 +54,7 @@ class Sequencer:
         *,
         epoch: int,
         capacity: int,
-        still_leading: Callable[[], bool],
+        assured: Callable[[], Awaitable[None]],
         first_answers: FirstAnswers,
         former_requests: FormerRequests,
         payments: Payments,
@@ -66,7 +65,7 @@ class Sequencer:
         self._replica = replica
         self._writer = writer
         self._epoch = epoch
-        self._still_leading = still_leading
+        self._assured = assured
         self._first_answers = first_answers
         self._former_requests = former_requests
         self._payments = payments
@@ -97,7 +96,7 @@ class Sequencer:
         return await request.answered
 
     async def run(self) -> None:
-        """Never returns; raises FencedError, AmbiguousCommitError or LeaseLostError."""
+        """Never returns; raises FencedError or AmbiguousCommitError."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -197,8 +196,8 @@ class Sequencer:
             self._metrics.batch_commands.observe(len(applied.batch.journal))
             self._metrics.sequence.set(self._replica.sequence)
             self._committed(applied.published)
-        elif not self._still_leading():
-            raise LeaseLostError("the lease may be over: another engine may know better than these refusals")
+        else:
+            await self._assured()  # or another engine may know better than these refusals
 
     def _answer(self, applied: _Applied) -> None:
         for request, answers in applied.answers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import asyncpg
@@ -33,20 +32,18 @@ class Writer:
         holder: str,
         epoch: int,
         deadline_s: float,
-        still_leading: Callable[[], bool],
     ) -> None:
         self._dsn = dsn
         self._holder = holder
         self._epoch = epoch
         self._deadline_s = deadline_s
-        self._still_leading = still_leading
         self._use(connection)
 
     async def commit(self, batch: Batch) -> None:
         """Returns when the batch is durable on the primary and its synchronous standby.
 
         Raises FencedError when another epoch has begun; AmbiguousCommitError when the outcome cannot be found out
-        while the lease is held, in as much time again as a commit may take, or when the batch itself is at fault.
+        in as much time again as a commit may take, or when the batch itself is at fault.
         """
         give_up_s = 0.0
         while True:
@@ -75,7 +72,7 @@ class Writer:
     async def _find_out(self, sequence: int, give_up_s: float, doubt: AmbiguousCommitError) -> bool:
         """Whether the batch is durable. The connection that told is used from then on."""
         self._connection.terminate()
-        while self._still_leading() and (left_s := give_up_s - time.monotonic()) > 0:
+        while (left_s := give_up_s - time.monotonic()) > 0:
             try:
                 self._connection = await connect(self._dsn, self._holder)
                 present = await look_up(

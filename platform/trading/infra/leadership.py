@@ -1,7 +1,9 @@
 """Who may write: a lease with an epoch in PostgreSQL, judged by the database's clock alone.
 
 The lease row decides who leads, the epoch row fences: every batch locks the epoch row in share mode inside its
-own statement, so a leader that was deposed while it slept cannot commit anything afterwards.
+own statement, so a leader that was deposed while it slept cannot commit anything afterwards. A lease that has run out
+is therefore still its holder's to renew while nobody else has won it: when the database itself was away, as in its
+own fail-over, a change of leaders on top would only cost time.
 """
 
 from __future__ import annotations
@@ -9,14 +11,20 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from trading.infra.database import DatabaseError, connect, within
 
-_EXPIRED = "SELECT holder FROM leader_lease WHERE id = 1 AND expires_at < clock_timestamp()"
+_PATIENCE: Final = 5  # how many TTLs after its end a lease is still tried to be renewed
+_GRACE: Final = 0.5  # the part of a TTL for which a contender that was without the database lets the holder go first
+_ASK_AGAIN_S: Final = 0.02
+
+_EXPIRED = """
+SELECT holder, expires_at = '-infinity' AS released FROM leader_lease WHERE id = 1 AND expires_at < clock_timestamp()
+"""
 
 _END_SESSIONS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -44,7 +52,7 @@ _RELEASE = "UPDATE leader_lease SET expires_at = '-infinity' WHERE id = 1 AND ep
 
 
 class LeaseLostError(Exception):
-    """Another holder has the lease, or it could not be renewed in time: stop writing and end."""
+    """Another holder has the lease, or nothing has been heard of it for too long: stop writing and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class _Session:
     """A connection with its statements prepared: on a slow link each use then costs one round trip, not two."""
 
     connection: asyncpg.Connection[Any]
+    opened_s: float
     expired: PreparedStatement[Any]
     end_sessions: PreparedStatement[Any]
     win: PreparedStatement[Any]
@@ -64,14 +73,15 @@ class _Session:
             await within(connection, connection.prepare(query), deadline_s)
             for query in (_EXPIRED, _END_SESSIONS, _WIN, _RENEW)
         ]
-        return cls(connection, *prepared)
+        return cls(connection, time.monotonic(), *prepared)
 
 
 @dataclass(slots=True)
 class Lease:
     """One contender's hold on leadership. ``holder`` is also its sessions' application_name.
 
-    ``held_until_s`` is on the system's monotonic clock, and never later than what the database granted.
+    ``held_until_s`` is on the system's monotonic clock, and never later than what the database granted. Until then
+    nobody else can have won it.
     """
 
     dsn: str
@@ -88,11 +98,13 @@ class Lease:
         so whatever the winner then reads from the journal is durable. Raises DatabaseError.
         """
         session = await self._connected()
-        old_holder = await within(session.connection, session.expired.fetchval(), self.ttl_s * 4)
-        if old_holder is None:
+        expired = await within(session.connection, session.expired.fetchrow(), self.ttl_s * 4)
+        if expired is None:
             return False
-        if old_holder:
-            await within(session.connection, session.end_sessions.fetchval(old_holder), self.ttl_s * 4)
+        if not expired["released"] and time.monotonic() < session.opened_s + _GRACE * self.ttl_s:
+            return False
+        if expired["holder"]:
+            await within(session.connection, session.end_sessions.fetchval(expired["holder"]), self.ttl_s * 4)
         asked_s = time.monotonic()
         epoch = await within(session.connection, session.win.fetchval(self.holder, self.ttl_s), self.ttl_s * 8)
         if epoch is None:
@@ -101,19 +113,28 @@ class Lease:
         return True
 
     async def renew(self) -> None:
-        """Raises LeaseLostError when the lease is no longer ours or cannot be renewed before it runs out."""
-        asked_s = time.monotonic()
-        try:
-            async with asyncio.timeout(self.held_until_s - asked_s):
-                session = await self._connected()
-                renewed = await within(
-                    session.connection, session.renew.fetchval(self.epoch, self.holder, self.ttl_s), self.ttl_s
-                )
-        except (DatabaseError, TimeoutError) as error:
-            raise LeaseLostError(str(error) or "not renewed in time") from error
+        """Asks until the database answers. Raises LeaseLostError when the lease is another's or no answer comes."""
+        give_up_s = self.held_until_s + _PATIENCE * self.ttl_s
+        while True:
+            asked_s = time.monotonic()
+            try:
+                async with asyncio.timeout(give_up_s - asked_s):
+                    session = await self._connected()
+                    renewal = session.renew.fetchval(self.epoch, self.holder, self.ttl_s)
+                    renewed = await within(session.connection, renewal, self.ttl_s)
+                break
+            except TimeoutError as error:
+                raise LeaseLostError("not renewed in time") from error
+            except DatabaseError:
+                await asyncio.sleep(_ASK_AGAIN_S)
         if renewed is None:
             raise LeaseLostError(f"epoch {self.epoch} is over")
         self.held_until_s = asked_s + self.ttl_s
+
+    async def assured(self) -> None:
+        """Returns once the lease certainly is ours; ``renew`` must be at work, and is what ends it otherwise."""
+        while time.monotonic() >= self.held_until_s:
+            await asyncio.sleep(_ASK_AGAIN_S)
 
     async def release(self) -> None:
         """Lets the standby take over at once; used for an orderly end."""
