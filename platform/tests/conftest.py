@@ -1,9 +1,10 @@
-"""One running platform for all tests that only use it, and fresh ones for those that break it."""
+"""Running platforms: one for all tests that only use it, one that is healed after each test, and fresh ones."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,16 @@ import pytest_asyncio
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
 from stack.options import WITHOUT_BACKUPS, StackOptions
-from stack.topology import Instrument, Topology, platform_topology
+from stack.topology import Instrument, Role, Topology, platform_topology
 from tests.admin.office import Office
 from tests.client import Client
+from tests.shared import SHARED, SharedStacks, heal
 
 SYMBOLS = ("AAA", "BBB", "FED", "SHO")
 MARGIN = 6  # the index of the margin account, which owns no shares
 ALPACA = "ALP"  # the symbol only Alpaca's clients trade, in three accounts of their own
 ALPACA_ACCOUNTS = (7, 8, 9)  # the last one is a margin account and owns no shares
+WITHOUT_FEEDS = WITHOUT_BACKUPS - {Role.FEED}
 
 
 def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
@@ -40,20 +43,44 @@ def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that share a stack follow each other, after those with stacks of their own and before those with none."""
+    turns = {module: _turn(list(tests)) for module, tests in groupby(items, _module)}
+    items.sort(key=lambda item: turns[_module(item)])
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def platform(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
-    """Shared by the whole session: leave it as it was found, but for orders."""
-    async with EmbeddedStack(
-        small_platform(), StackOptions(tmp_path_factory.mktemp("logs"), roles=WITHOUT_BACKUPS)
-    ) as stack:
-        yield stack
+async def shared_stacks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SharedStacks]:
+    stacks = SharedStacks(tmp_path_factory.mktemp("logs"))
+    yield stacks
+    await stacks.keep(())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def _only_what_is_needed(request: pytest.FixtureRequest, shared_stacks: SharedStacks) -> None:
+    await shared_stacks.keep(_shared_by(item for item in request.session.items if _module(item) is request.node))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def platform(shared_stacks: SharedStacks) -> EmbeddedStack:
+    """Shared by many modules: leave it as it was found, but for orders."""
+    return await shared_stacks.get("platform", small_platform, WITHOUT_BACKUPS)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def own_platform(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
-    """One test's own, to be broken."""
+    """One test's own, for what others would not understand: an emptied Redis, fees, a whole day's records."""
     async with EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack:
         yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def healed_platform(shared_stacks: SharedStacks) -> AsyncIterator[EmbeddedStack]:
+    """To be broken: what was killed or frozen runs again at the end of each test. Others' orders are in it."""
+    stack = await shared_stacks.get("healed_platform", small_platform, WITHOUT_BACKUPS)
+    yield stack
+    await heal(stack)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -62,18 +89,30 @@ async def client(platform: EmbeddedStack) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def administered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def administered(shared_stacks: SharedStacks) -> EmbeddedStack:
     """For tests that need officers: what they list, halt or switch off, nobody else's tests should feel.
 
     Both engines run again at the end of each test.
     """
-    options = StackOptions(tmp_path_factory.mktemp("logs"), roles=WITHOUT_BACKUPS)
-    async with EmbeddedStack(small_platform(), options) as stack:
-        yield stack
+    return await shared_stacks.get("administered", small_platform, WITHOUT_BACKUPS)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def office(administered: EmbeddedStack) -> AsyncIterator[Office]:
     async with Office(administered) as office:
         yield office
+
+
+def _module(item: pytest.Item) -> pytest.Module | None:
+    return item.getparent(pytest.Module)
+
+
+def _shared_by(items: Iterable[pytest.Item]) -> set[str]:
+    return {name for item in items for name in getattr(item, "fixturenames", ()) if name in SHARED}
+
+
+def _turn(items: list[pytest.Item]) -> int:
+    if shared := _shared_by(items):
+        return 1 + min(map(SHARED.index, shared))
+    return 0 if any(item.get_closest_marker("stack") for item in items) else 1 + len(SHARED)

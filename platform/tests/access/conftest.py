@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import aiohttp
-import pytest
 import pytest_asyncio
 
 from stack.accounts import generate_accounts, with_staff
 from stack.embedded import EmbeddedStack
-from stack.options import WITHOUT_BACKUPS, StackOptions
+from stack.options import WITHOUT_BACKUPS
 from stack.topology import Instrument, Person, Topology, platform_topology
+from tests.shared import SharedStacks
 
 PASSWORD = "correct horse battery staple"
 OWN, OTHER = ("AAA", "BBB")  # what account 1 holds, and account 2
@@ -34,12 +34,9 @@ def staffed_platform() -> Topology:
     return replace(topology, keys=(*topology.keys, as_maker), people=(*topology.people, *people))
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def gate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
-    async with EmbeddedStack(
-        staffed_platform(), StackOptions(tmp_path_factory.mktemp("logs"), roles=WITHOUT_BACKUPS)
-    ) as stack:
-        yield stack
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def gate(shared_stacks: SharedStacks) -> EmbeddedStack:
+    return await shared_stacks.get("gate", staffed_platform, WITHOUT_BACKUPS)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -22,15 +22,15 @@ async def test_a_time_limit_that_is_none_is_refused(client: Client, insane: str)
 
 
 async def test_orders_under_way_in_a_failover_are_answered_once_inside_their_time_or_unknown_after_it(
-    own_platform: EmbeddedStack,
+    healed_platform: EmbeddedStack,
 ) -> None:
-    async with Client(own_platform.status()) as client:
+    async with Client(healed_platform.status()) as client:
         impatient = {**client.headers(), "X-Request-Timeout": "0.1"}
         patient = {**client.headers(), "X-Request-Timeout": "15"}
         assert (await client.place(limit_order("buy", 1, "10.00")))[0] == 200
         hasty, calm = limit_order("buy", 1, "10.00"), [limit_order("buy", 1, "10.00") for _ in range(20)]
-        (active,) = await own_platform.resolve("engine:active")
-        await own_platform.freeze(active.name)
+        (active,) = await healed_platform.resolve("engine:active")
+        await healed_platform.freeze(active.name)
         answers = [asyncio.create_task(client.place(order, headers=patient)) for order in calm]
         status, error = await client.place(hasty, headers=impatient)
         assert (status, error["code"]) == (504, 50410000)

@@ -55,12 +55,12 @@ async def test_requests_are_counted_by_their_routes_template(client: Client) -> 
 
 
 async def test_orders_do_not_need_redis_and_a_frozen_dependency_cannot_hang_a_probe(
-    own_platform: EmbeddedStack,
+    healed_platform: EmbeddedStack,
 ) -> None:
-    async with Client(own_platform.status()) as client:
+    async with Client(healed_platform.status()) as client:
         before = (await client.request("GET", "/health"))[1]["dependencies"]["redis"]
-        primary = own_platform.node("redis:primary").name
-        await own_platform.freeze(primary)
+        primary = healed_platform.node("redis:primary").name
+        await healed_platform.freeze(primary)
         async with asyncio.timeout(5):  # a probe that hangs would never be answered
             status, report = await client.request("GET", "/health")
         assert (status, report["status"]) == (200, "degraded")
@@ -69,8 +69,8 @@ async def test_orders_do_not_need_redis_and_a_frozen_dependency_cannot_hang_a_pr
         assert datetime.fromisoformat(redis["since"]) > datetime.fromisoformat(before["since"])
         assert (await client.request("GET", "/health"))[1]["dependencies"]["redis"]["since"] == redis["since"]
         assert (await client.place(limit_order("buy", 1, "10.00")))[0] == 200
-        await own_platform.resume(primary)  # which has stood still too long: the other one leads, and it follows
-        assert primary == own_platform.node("redis:replica").name
+        await healed_platform.resume(primary)  # which has stood still too long: the other one leads, and it follows
+        assert primary == healed_platform.node("redis:replica").name
         async with asyncio.timeout(10):
             while (redis := (await client.request("GET", "/health"))[1]["dependencies"]["redis"])["state"] != "ok":
                 await asyncio.sleep(0.1)
@@ -78,17 +78,17 @@ async def test_orders_do_not_need_redis_and_a_frozen_dependency_cannot_hang_a_pr
         assert redis["server"] != before["server"]
         assert redis["since"] > before["since"]
 
-        (standby,) = await own_platform.resolve("engine:standby")
-        await own_platform.freeze(standby.name)
+        (standby,) = await healed_platform.resolve("engine:standby")
+        await healed_platform.freeze(standby.name)
         status, report = await client.request("GET", "/health")
         assert (status, report["status"]) == (200, "degraded")
         assert report["dependencies"]["engine"]["state"] == "degraded"
         assert (await client.request("GET", "/health/ready"))[0] == 200
-        (active,) = await own_platform.resolve("engine:active")
-        await own_platform.freeze(active.name)
+        (active,) = await healed_platform.resolve("engine:active")
+        await healed_platform.freeze(active.name)
         status, report = await client.request("GET", "/health/ready")
         assert (status, report["down"]) == (503, ["engine"])
-        await own_platform.freeze("postgres:primary")
+        await healed_platform.freeze("postgres:primary")
         async with asyncio.timeout(5):
             status, report = await client.request("GET", "/health")
         assert (status, report["status"]) == (503, "down")

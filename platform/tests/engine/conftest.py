@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
 from stack.topology import Role
 from tests.conftest import small_platform
+from tests.shared import SharedStacks, heal
 from trading.infra import tables
 from trading.infra.database import connect
 from trading.infra.migrate import migrate
@@ -44,26 +46,30 @@ def told() -> Iterator[list[str]]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def postgres(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
+async def own_postgres(tmp_path: Path) -> AsyncIterator[EmbeddedStack]:
+    """One test's own, to promote another server in."""
     async with EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=_ROLES)) as stack:
-        await asyncio.to_thread(migrate, stack.postgres_dsn())
+        await _migrate(stack)
         yield stack
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStack]:
-    """For tests that heal what they hurt; the engines' links to it lead through proxies."""
-    options = StackOptions(tmp_path_factory.mktemp("logs"), roles=_ROLES)
-    async with EmbeddedStack(small_platform(proxied=("engine->postgres",)), options) as stack:
-        await asyncio.to_thread(migrate, stack.postgres_dsn())
-        yield stack
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_postgres(shared_stacks: SharedStacks) -> EmbeddedStack:
+    """The engines' links to it lead through proxies."""
+    topology = partial(small_platform, proxied=("engine->postgres",))
+    return await shared_stacks.get("shared_postgres", topology, _ROLES, _migrate)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def database(shared_postgres: EmbeddedStack) -> EmbeddedStack:
-    """The shared servers with nothing in their tables and nobody leading."""
+async def database(shared_postgres: EmbeddedStack) -> AsyncIterator[EmbeddedStack]:
+    """The shared servers with nothing in their tables and nobody leading; killed and frozen ones run again after."""
     connection = await connect(shared_postgres.postgres_dsn(), "test")
     await connection.execute(_EMPTY)
     await connection.execute("UPDATE leader_lease SET expires_at = '-infinity', holder = ''")
     connection.terminate()
-    return shared_postgres
+    yield shared_postgres
+    await heal(shared_postgres)
+
+
+async def _migrate(stack: EmbeddedStack) -> None:
+    await asyncio.to_thread(migrate, stack.postgres_dsn())

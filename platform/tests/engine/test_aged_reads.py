@@ -19,53 +19,54 @@ WHO = "SELECT inet_server_port() AS port"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def reads(postgres: EmbeddedStack) -> AsyncIterator[AgedReads]:
-    primary, replica = (Pool(postgres.postgres_dsn(f"postgres:{name}"), "reads") for name in ("primary", "replica"))
+async def reads(database: EmbeddedStack) -> AsyncIterator[AgedReads]:
+    primary, replica = (Pool(database.postgres_dsn(f"postgres:{name}"), "reads") for name in ("primary", "replica"))
     yield AgedReads(primary, replica, most_lag_s=0.5)
     await replica.close()
     await primary.close()
 
 
-async def source(reads: AgedReads, postgres: EmbeddedStack) -> tuple[str, str]:
+async def source(reads: AgedReads, database: EmbeddedStack) -> tuple[str, str]:
     """Which server answered, and which one it says."""
     (row,) = await reads.run(lambda database: database.fetch(WHO))
     said = read_from.get() or ""
-    (server,) = (name for name, port in postgres.wiring.ports.items() if port == row["port"])
+    (server,) = (name for name, port in database.wiring.ports.items() if port == row["port"])
     return server, said.partition(";")[0]
 
 
-async def until(reads: AgedReads, postgres: EmbeddedStack, expected: tuple[str, str]) -> None:
+async def until(reads: AgedReads, database: EmbeddedStack, expected: tuple[str, str]) -> None:
     async with asyncio.timeout(5):
-        while await source(reads, postgres) != expected:
+        while await source(reads, database) != expected:
             await asyncio.sleep(0.05)
 
 
 async def test_a_replica_is_read_while_it_keeps_up_and_again_when_it_has_caught_up(
-    postgres: EmbeddedStack, reads: AgedReads
+    database: EmbeddedStack, reads: AgedReads
 ) -> None:
-    await until(reads, postgres, ("postgres:3", "replica"))
+    await until(reads, database, ("postgres:3", "replica"))
     async with (
-        connection(postgres.postgres_dsn("postgres:replica")) as standby,
-        connection(postgres.postgres_dsn()) as primary,
+        connection(database.postgres_dsn("postgres:replica")) as standby,
+        connection(database.postgres_dsn()) as primary,
     ):
         await standby.execute("SELECT pg_wal_replay_pause()")
         await primary.execute("CREATE TABLE not_replayed (id int)")
-        await until(reads, postgres, ("postgres:1", "primary"))
+        await until(reads, database, ("postgres:1", "primary"))
         await standby.execute("SELECT pg_wal_replay_resume()")
-        await until(reads, postgres, ("postgres:3", "replica"))
+        await until(reads, database, ("postgres:3", "replica"))
         await reads.run(lambda database: database.fetch("SELECT id FROM not_replayed"))
+        await primary.execute("DROP TABLE not_replayed")
 
 
-async def test_without_its_replica_the_primary_is_read(postgres: EmbeddedStack, reads: AgedReads) -> None:
-    await until(reads, postgres, ("postgres:3", "replica"))
-    await postgres.kill("postgres:replica")
-    assert await source(reads, postgres) == ("postgres:1", "primary")
+async def test_without_its_replica_the_primary_is_read(database: EmbeddedStack, reads: AgedReads) -> None:
+    await until(reads, database, ("postgres:3", "replica"))
+    await database.kill("postgres:replica")
+    assert await source(reads, database) == ("postgres:1", "primary")
 
 
 async def test_a_replica_that_receives_nothing_is_not_taken_for_one_that_keeps_up(
-    postgres: EmbeddedStack, reads: AgedReads
+    database: EmbeddedStack, reads: AgedReads
 ) -> None:
-    await postgres.kill("postgres:primary")
+    await database.kill("postgres:primary")
     async with asyncio.timeout(5):
         while await reads.lag_s() is not None:
             await asyncio.sleep(0.05)

@@ -27,24 +27,24 @@ async def place_until_answered(client: Client, order: dict[str, Any], api: int) 
             await asyncio.sleep(0.05)
 
 
-async def test_orders_go_on_exactly_once_on_the_promoted_server(own_platform: EmbeddedStack) -> None:
-    primary, standby = (own_platform.node(f"postgres:{role}").name for role in ("primary", "standby"))
+async def test_orders_go_on_exactly_once_on_the_promoted_server(healed_platform: EmbeddedStack) -> None:
+    primary, standby = (healed_platform.node(f"postgres:{role}").name for role in ("primary", "standby"))
     orders = [limit_order("buy", 1, "10.00") for _ in range(ORDERS)]
-    async with Client(own_platform.status()) as client:
+    async with Client(healed_platform.status()) as client:
         statuses = [await place_until_answered(client, order, 0) for order in orders[:10]]
         under_way = [
             asyncio.create_task(place_until_answered(client, order, n % 2)) for n, order in enumerate(orders[10:40])
         ]
         await asyncio.sleep(0.005)
-        await own_platform.kill(primary)
+        await healed_platform.kill(primary)
         statuses += await asyncio.gather(*under_way)
         statuses += [await place_until_answered(client, order, n % 2) for n, order in enumerate(orders[40:])]
         assert statuses == [200] * ORDERS
-        assert own_platform.node("postgres:primary").name == standby
-        await own_platform.restart(primary)
-        assert own_platform.node(primary).role == "standby"
+        assert healed_platform.node("postgres:primary").name == standby
+        await healed_platform.restart(primary)
+        assert healed_platform.node(primary).role == "standby"
         placed = [order["client_order_id"] for order in orders]
-        async with connection(own_platform.postgres_dsn()) as database:
+        async with connection(healed_platform.postgres_dsn()) as database:
             count = "SELECT count(*) FROM orders WHERE client_order_id = ANY($1)"
             assert await database.fetchval(count, placed) == ORDERS
             gaps = "SELECT max(sequence) - count(*) FROM journal"

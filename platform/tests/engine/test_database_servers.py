@@ -33,9 +33,9 @@ async def promote(stack: EmbeddedStack) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def pool(postgres: EmbeddedStack) -> AsyncIterator[Pool]:
+async def pool(own_postgres: EmbeddedStack) -> AsyncIterator[Pool]:
     """With connections to the primary that wait for work."""
-    pool = Pool(both(postgres), "pool")
+    pool = Pool(both(own_postgres), "pool")
     await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.1)") for _ in range(4)))
     yield pool
     await pool.close()
@@ -48,41 +48,41 @@ async def port_of(pool: Pool) -> int:
     return port
 
 
-async def test_reads_go_on_at_the_promoted_server_after_a_crash(postgres: EmbeddedStack, pool: Pool) -> None:
-    old, new = (postgres.wiring.ports[name] for name in ("postgres:1", "postgres:2"))
+async def test_reads_go_on_at_the_promoted_server_after_a_crash(own_postgres: EmbeddedStack, pool: Pool) -> None:
+    old, new = (own_postgres.wiring.ports[name] for name in ("postgres:1", "postgres:2"))
     assert await port_of(pool) == old
-    await postgres.kill("postgres:primary")
+    await own_postgres.kill("postgres:primary")
     reads = [asyncio.create_task(port_of(pool)) for _ in range(8)]  # before there is a primary again
     await asyncio.sleep(0.1)
-    await promote(postgres)
+    await promote(own_postgres)
     assert await asyncio.gather(*reads) == [new] * 8
 
 
 async def test_a_frozen_primary_costs_one_deadline_not_one_for_every_connection(
-    postgres: EmbeddedStack, pool: Pool
+    own_postgres: EmbeddedStack, pool: Pool
 ) -> None:
-    await postgres.freeze("postgres:primary")
-    await promote(postgres)
+    await own_postgres.freeze("postgres:primary")
+    await promote(own_postgres)
     with pytest.raises(DatabaseError):
         await pool.fetch(IN_RECOVERY, deadline_s=0.3)
     async with asyncio.timeout(2):
         ports = {await port_of(pool) for _ in range(4)}
-    assert ports == {postgres.wiring.ports["postgres:2"]}
+    assert ports == {own_postgres.wiring.ports["postgres:2"]}
 
 
-async def test_a_primary_of_an_older_epoch_is_refused_when_it_wakes_up(postgres: EmbeddedStack) -> None:
-    (await connect(both(postgres), "first")).terminate()
-    await postgres.freeze("postgres:primary")
-    await promote(postgres)
-    async with connection(postgres.postgres_dsn("postgres:standby")) as promoted:
+async def test_a_primary_of_an_older_epoch_is_refused_when_it_wakes_up(own_postgres: EmbeddedStack) -> None:
+    (await connect(both(own_postgres), "first")).terminate()
+    await own_postgres.freeze("postgres:primary")
+    await promote(own_postgres)
+    async with connection(own_postgres.postgres_dsn("postgres:standby")) as promoted:
         await promoted.execute("UPDATE cluster_epoch SET epoch = 2")
-    (await connect(both(postgres), "second")).terminate()
-    postgres_standby_port = postgres.wiring.ports["postgres:2"]
-    await postgres.resume("postgres:primary")
+    (await connect(both(own_postgres), "second")).terminate()
+    postgres_standby_port = own_postgres.wiring.ports["postgres:2"]
+    await own_postgres.resume("postgres:primary")
     for _ in range(3):
-        found = await connect(both(postgres), "third")
+        found = await connect(both(own_postgres), "third")
         assert await found.fetchval("SELECT inet_server_port()") == postgres_standby_port
         found.terminate()
-    await postgres.kill("postgres:standby")
+    await own_postgres.kill("postgres:standby")
     with pytest.raises(DatabaseError, match="the server is of epoch 1, its cluster has reached 2"):
-        await connect(both(postgres), "fourth")
+        await connect(both(own_postgres), "fourth")

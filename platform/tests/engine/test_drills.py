@@ -10,9 +10,10 @@ import pytest
 from drills.engine import KINDS, run_drills
 from drills.tally import Tally, judge
 from stack.embedded import EmbeddedStack
-from stack.options import WITHOUT_BACKUPS, StackOptions
+from stack.options import StackOptions
 from stack.programs import PROGRAMS
 from stack.topology import Role
+from tests.conftest import WITHOUT_FEEDS
 from tests.engine.leader import buy, leading
 from trading.infra.database import connect
 
@@ -21,12 +22,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
 def options(folder: Path, program: str) -> StackOptions:
     programs = {**PROGRAMS, Role.ENGINE: (sys.executable, "-m", program)}
-    return StackOptions(folder, roles=WITHOUT_BACKUPS, programs=programs)
+    return StackOptions(folder, roles=WITHOUT_FEEDS, programs=programs)
 
 
 async def test_engines_that_crash_and_freeze_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
     counts = dict.fromkeys(KINDS, 1)
-    tallies = await run_drills(counts, StackOptions(tmp_path, roles=WITHOUT_BACKUPS))
+    tallies = await run_drills(counts, StackOptions(tmp_path, roles=WITHOUT_FEEDS))
     assert {kind: tally for kind, tally in tallies.items() if not tally.sound} == {}
     assert {kind: len(tally.outages_s) for kind, tally in tallies.items()} == counts
 

@@ -9,46 +9,46 @@ from typing import Any
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import WITHOUT_BACKUPS, StackOptions
+from stack.options import StackOptions
 from tests.client import Client, limit_order
-from tests.conftest import small_platform
+from tests.conftest import WITHOUT_FEEDS, small_platform
 from trading.infra.database import connect
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def test_an_order_sent_while_the_engine_dies_is_answered_by_its_successor(own_platform: EmbeddedStack) -> None:
-    async with Client(own_platform.status()) as client:
+async def test_an_order_sent_while_the_engine_dies_is_answered_by_its_successor(healed_platform: EmbeddedStack) -> None:
+    async with Client(healed_platform.status()) as client:
         before = limit_order("buy", 1, "10.00")
         first = await client.place(before)
-        active = await _active(own_platform)
-        await own_platform.kill(active)
+        active = await _active(healed_platform)
+        await healed_platform.kill(active)
         orders = [limit_order("buy", 1, "11.00") for _ in range(20)]
         answers = await asyncio.gather(*(client.place(order, api=n % 2) for n, order in enumerate(orders)))
         assert [status for status, _ in answers] == [200] * 20
         assert await client.place(before, api=1) == first
-        assert await _active(own_platform) != active
+        assert await _active(healed_platform) != active
         await _placed_once(client, [before, *orders])
 
 
-async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(own_platform: EmbeddedStack) -> None:
-    async with Client(own_platform.status()) as client:
-        zombie = await _active(own_platform)
-        pid = own_platform.node(zombie).pid
-        await own_platform.freeze(zombie)
+async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(healed_platform: EmbeddedStack) -> None:
+    async with Client(healed_platform.status()) as client:
+        zombie = await _active(healed_platform)
+        pid = healed_platform.node(zombie).pid
+        await healed_platform.freeze(zombie)
         orders = [limit_order("buy", 1, "12.00") for _ in range(10)]
         answers = await asyncio.gather(*(client.place(order) for order in orders))
         assert [status for status, _ in answers] == [200] * 10
-        leader = await client.full_state_of(await _active(own_platform))
-        await own_platform.resume(zombie)
+        leader = await client.full_state_of(await _active(healed_platform))
+        await healed_platform.resume(zombie)
         async with asyncio.timeout(20):
-            while own_platform.node(zombie).pid == pid or own_platform.node(zombie).state != "ready":
+            while healed_platform.node(zombie).pid == pid or healed_platform.node(zombie).state != "ready":
                 await asyncio.sleep(0.05)
-        assert await client.full_state_of(await _active(own_platform)) == leader
+        assert await client.full_state_of(await _active(healed_platform)) == leader
         await _placed_once(client, orders)
         full = [state for state in await client.full_states() if state]
         assert full[0] == full[1]
-        log = (own_platform.options.log_folder / f"{zombie}.log").read_text()
+        log = (healed_platform.options.log_folder / f"{zombie}.log").read_text()
         assert log.count('"event": "ended"') == 1  # one clear line, no trace
         assert "Traceback" not in log
 
@@ -56,7 +56,7 @@ async def test_a_frozen_engine_is_replaced_and_writes_nothing_when_it_wakes(own_
 async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the_lease(tmp_path: Path) -> None:
     """The lease would last longer than any request waits."""
     async with (
-        EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_BACKUPS, lease_ttl_ms=30_000)) as stack,
+        EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_FEEDS, lease_ttl_ms=30_000)) as stack,
         Client(stack.status()) as client,
     ):
         await client.place(limit_order("buy", 1, "10.00"))
@@ -67,7 +67,7 @@ async def test_an_engine_that_is_asked_to_end_hands_over_without_waiting_for_the
 async def test_a_leader_is_found_and_elected_over_slow_links(tmp_path: Path) -> None:
     topology = small_platform(proxied=("engine->postgres", "api->engine"))
     async with (
-        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack,
+        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_FEEDS)) as stack,
         Client(stack.status()) as client,
     ):
         await client.place(limit_order("buy", 1, "10.00"))
@@ -85,31 +85,31 @@ async def test_a_leader_is_found_and_elected_over_slow_links(tmp_path: Path) -> 
         assert await asyncio.gather(*(client.place(order) for order in orders * 4)) == [*answers] * 4
 
 
-async def test_a_cancel_whose_answer_was_lost_is_confirmed_not_refused(own_platform: EmbeddedStack) -> None:
-    async with Client(own_platform.status()) as client:
+async def test_a_cancel_whose_answer_was_lost_is_confirmed_not_refused(healed_platform: EmbeddedStack) -> None:
+    async with Client(healed_platform.status()) as client:
         placed = [await client.place(limit_order("buy", 1, "13.00")) for _ in range(10)]
         cancels = [
             asyncio.create_task(client.request("DELETE", f"/v2/orders/{order['id']}", api=n % 2))
             for n, (_, order) in enumerate(placed)
         ]
-        await own_platform.kill(await _active(own_platform))
+        await healed_platform.kill(await _active(healed_platform))
         assert [status for status, _ in await asyncio.gather(*cancels)] == [204] * 10
 
 
-async def test_without_any_engine_an_order_is_not_called_failed(own_platform: EmbeddedStack) -> None:
+async def test_without_any_engine_an_order_is_not_called_failed(healed_platform: EmbeddedStack) -> None:
     """Sent and unanswered is unknown (504); the message says how to find out."""
-    async with Client(own_platform.status()) as client:
+    async with Client(healed_platform.status()) as client:
         for engine in ("engine:1", "engine:2"):
-            await own_platform.freeze(engine)
+            await healed_platform.freeze(engine)
         status, error = await client.place(limit_order("buy", 1, "14.00"))
         assert (status, error["code"]) == (504, 50410000)
         assert "client_order_id" in error["message"]
 
 
-async def test_an_order_that_no_engine_can_have_taken_is_refused_for_certain(own_platform: EmbeddedStack) -> None:
-    async with Client(own_platform.status()) as client:
+async def test_an_order_that_no_engine_can_have_taken_is_refused_for_certain(healed_platform: EmbeddedStack) -> None:
+    async with Client(healed_platform.status()) as client:
         for engine in ("engine:1", "engine:2"):
-            await own_platform.kill(engine)
+            await healed_platform.kill(engine)
         while (await client.request("GET", "/health/ready"))[0] != 503:
             await asyncio.sleep(0.02)
         # An api that has not noticed yet writes into a connection that is dead, and then cannot be certain.
@@ -123,14 +123,14 @@ async def test_an_order_that_no_engine_can_have_taken_is_refused_for_certain(own
         assert (await client.request("GET", path))[0] == 404
 
 
-async def test_a_look_up_does_not_confirm_an_order_that_only_the_primary_has(own_platform: EmbeddedStack) -> None:
+async def test_a_look_up_does_not_confirm_an_order_that_only_the_primary_has(healed_platform: EmbeddedStack) -> None:
     """Its commit was cut off while waiting for a second copy: the row is visible, and may be lost with the primary."""
-    async with Client(own_platform.status()) as client:
+    async with Client(healed_platform.status()) as client:
         for copy in ("postgres:standby", "wal:1"):
-            await own_platform.kill(copy)
+            await healed_platform.kill(copy)
         order = limit_order("buy", 1, "17.00")
         placing = asyncio.create_task(client.place(order))
-        observer = await connect(own_platform.postgres_dsn(), "test")
+        observer = await connect(healed_platform.postgres_dsn(), "test")
         end = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                  WHERE wait_event = 'SyncRep' AND query LIKE 'WITH fence%'"""
         while not await observer.fetch(end):

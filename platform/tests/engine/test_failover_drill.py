@@ -23,12 +23,12 @@ async def test_a_database_that_fails_over_under_orders_loses_and_doubles_nothing
     assert [len(row.redundant_s) for row in rows.values()] == [1] * len(ROWS)
 
 
-async def test_a_drill_sees_a_primary_that_was_not_fenced_before_the_next(postgres: EmbeddedStack) -> None:
+async def test_a_drill_sees_a_primary_that_was_not_fenced_before_the_next(own_postgres: EmbeddedStack) -> None:
     """By hand, as nobody supervises these servers."""
-    async with Holders(postgres.postgres) as holders, asyncio.timeout(20):
+    async with Holders(own_postgres.postgres) as holders, asyncio.timeout(20):
         while not holders.answers:
             await asyncio.sleep(0.01)
-        async with connection(postgres.postgres_dsn("postgres:standby")) as standby:
+        async with connection(own_postgres.postgres_dsn("postgres:standby")) as standby:
             await standby.execute("SELECT pg_promote(true)")
         while not holders.second:
             await asyncio.sleep(0.01)

@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import WITHOUT_BACKUPS, StackOptions
+from stack.options import StackOptions
 from tests.client import Client, limit_order
-from tests.conftest import small_platform
+from tests.conftest import WITHOUT_FEEDS, small_platform
 from trading.core.commands import ChangePhase, PlaceOrder
 from trading.core.events import PhaseChanged, Traded, Uncrossed
 from trading.core.orders import NS_PER_S, Phase
@@ -63,7 +63,7 @@ async def test_a_volatility_halt_ends_with_an_auction_also_under_the_next_leader
     banded = replace(topology.instruments[0], band_ppm=10_000, halt_ns=2 * NS_PER_S)
     topology = replace(topology, instruments=(banded, *topology.instruments[1:]))
     async with (
-        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack,
+        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_FEEDS)) as stack,
         Client(stack.status()) as client,
     ):
         connection = await connect(stack.postgres_dsn(), "test")

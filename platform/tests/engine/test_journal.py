@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -30,8 +31,8 @@ COMMANDS = [
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def lease(postgres: EmbeddedStack) -> AsyncIterator[Lease]:
-    lease = Lease(postgres.postgres_dsn(), "engine:1 test", ttl_s=0.5)
+async def lease(database: EmbeddedStack) -> AsyncIterator[Lease]:
+    lease = Lease(database.postgres_dsn(), "engine:1 test", ttl_s=0.5)
     assert await lease.try_win()
     yield lease
     lease.close()
@@ -54,8 +55,8 @@ async def journaled(dsn: str) -> list[Written]:
         connection.terminate()
 
 
-async def test_a_batch_writes_the_journal_and_every_projection(postgres: EmbeddedStack, lease: Lease) -> None:
-    dsn = postgres.postgres_dsn()
+async def test_a_batch_writes_the_journal_and_every_projection(database: EmbeddedStack, lease: Lease) -> None:
+    dsn = database.postgres_dsn()
     connection = await connect(dsn, lease.holder)
     replica = Replica()
     await JournalWriter(connection, lease.epoch, 3.0).commit(batch_of(replica, lease.epoch))
@@ -70,13 +71,19 @@ async def test_a_batch_writes_the_journal_and_every_projection(postgres: Embedde
     assert copy.full_state() == replica.full_state()
 
 
-async def test_a_deposed_writer_commits_nothing(postgres: EmbeddedStack, lease: Lease) -> None:
-    dsn = postgres.postgres_dsn()
+async def winner_after(lease: Lease) -> Lease:
+    successor = Lease(lease.dsn, "engine:2 test", ttl_s=lease.ttl_s)
+    async with asyncio.timeout(5):
+        while not await successor.try_win():
+            await asyncio.sleep(0.05)
+    return successor
+
+
+async def test_a_deposed_writer_commits_nothing(database: EmbeddedStack, lease: Lease) -> None:
+    dsn = database.postgres_dsn()
     # Another application name, so that taking over cannot end this session: only the epoch stands in its way.
     connection = await connect(dsn, "zombie")
-    await asyncio.sleep(lease.ttl_s * 1.2)
-    successor = Lease(dsn, "engine:2 test", ttl_s=5)
-    assert await successor.try_win()
+    successor = await winner_after(lease)
     assert successor.epoch == lease.epoch + 1
     with pytest.raises(FencedError):
         await JournalWriter(connection, lease.epoch, 3.0).commit(batch_of(Replica(), lease.epoch))
@@ -87,18 +94,16 @@ async def test_a_deposed_writer_commits_nothing(postgres: EmbeddedStack, lease: 
     successor.close()
 
 
-async def test_taking_over_waits_for_a_batch_in_flight_or_stops_it(postgres: EmbeddedStack, lease: Lease) -> None:
+async def test_taking_over_waits_for_a_batch_in_flight_or_stops_it(database: EmbeddedStack, lease: Lease) -> None:
     """A leader frozen in the middle of a transaction holds the epoch's lock: its session is ended, its work undone."""
-    dsn = postgres.postgres_dsn()
+    dsn = database.postgres_dsn()
     frozen = await connect(dsn, lease.holder)
     transaction = frozen.transaction()
     await transaction.start()
     await frozen.execute("SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE", lease.epoch)
     columns = "account_id, multiplier, self_trade, blocked, opened_at_ns"
     await frozen.execute(f"INSERT INTO accounts ({columns}) VALUES (99, 1, 'cancel_newest', false, 0)")
-    await asyncio.sleep(lease.ttl_s * 1.2)
-    successor = Lease(dsn, "engine:2 test", ttl_s=5)
-    assert await successor.try_win()
+    successor = await winner_after(lease)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await transaction.commit()
     connection = await connect(dsn, "test")
@@ -107,8 +112,8 @@ async def test_taking_over_waits_for_a_batch_in_flight_or_stops_it(postgres: Emb
     successor.close()
 
 
-async def test_a_lease_that_is_held_cannot_be_won(postgres: EmbeddedStack, lease: Lease) -> None:
-    rival = Lease(postgres.postgres_dsn(), "engine:2 test", ttl_s=0.5)
+async def test_a_lease_that_is_held_cannot_be_won(database: EmbeddedStack, lease: Lease) -> None:
+    rival = Lease(database.postgres_dsn(), "engine:2 test", ttl_s=0.5)
     for _ in range(4):
         await lease.renew()
         assert not await rival.try_win()
@@ -116,17 +121,46 @@ async def test_a_lease_that_is_held_cannot_be_won(postgres: EmbeddedStack, lease
     rival.close()
 
 
-async def test_a_lease_is_kept_while_the_standby_is_away(postgres: EmbeddedStack, lease: Lease) -> None:
+async def test_a_lease_that_ran_out_is_still_its_holders_while_nobody_has_won_it(
+    database: EmbeddedStack, lease: Lease
+) -> None:
+    await asyncio.sleep(lease.ttl_s * 1.5)
+    epoch = lease.epoch
+    await lease.renew()
+    await asyncio.wait_for(lease.assured(), 0.1)
+    rival = Lease(database.postgres_dsn(), "engine:2 test", ttl_s=0.5)
+    assert not await rival.try_win()
+    assert lease.epoch == epoch
+    rival.close()
+
+
+async def test_a_contender_that_was_without_the_database_lets_the_holder_go_first(
+    database: EmbeddedStack, lease: Lease
+) -> None:
+    """It cannot know whether the lease ran out because of its holder or because nobody could renew it."""
+    await asyncio.sleep(lease.ttl_s * 1.5)
+    rival = Lease(database.postgres_dsn(), "engine:2 test", ttl_s=2)
+    connected_s = time.monotonic()
+    assert not await rival.try_win()
+    while not await rival.try_win():
+        await asyncio.sleep(0.05)
+    assert 1 <= time.monotonic() - connected_s < 1.5
+    with pytest.raises(LeaseLostError, match="is over"):
+        await lease.renew()
+    rival.close()
+
+
+async def test_a_lease_is_kept_while_the_standby_is_away(database: EmbeddedStack, lease: Lease) -> None:
     """Only what is acknowledged to clients has to wait for it."""
-    await postgres.kill("postgres:standby")
+    await database.kill("postgres:standby")
     for _ in range(3):
         await lease.renew()
 
 
 async def test_one_order_that_sweeps_eleven_thousand_others_is_one_record(
-    postgres: EmbeddedStack, lease: Lease
+    database: EmbeddedStack, lease: Lease
 ) -> None:
-    connection = await connect(postgres.postgres_dsn(), lease.holder)
+    connection = await connect(database.postgres_dsn(), lease.holder)
     writer, replica = JournalWriter(connection, lease.epoch, 30.0), Replica()
     shares = Deposit(1, AccountId(1), "AAA", 11_000 * 10**6)
     buyer = [OpenAccount(1, AccountId(2)), Deposit(1, AccountId(2), "USD", 10**15)]
@@ -150,20 +184,20 @@ def limit(account: int, side: Side, shares: int, client_order_id: str) -> PlaceO
 
 
 async def test_a_commit_that_never_reaches_the_standby_is_not_acknowledged(
-    postgres: EmbeddedStack, lease: Lease
+    database: EmbeddedStack, lease: Lease
 ) -> None:
-    connection = await connect(postgres.postgres_dsn(), lease.holder)
-    await postgres.kill("postgres:standby")
+    connection = await connect(database.postgres_dsn(), lease.holder)
+    await database.kill("postgres:standby")
     with pytest.raises(AmbiguousCommitError):
         await JournalWriter(connection, lease.epoch, 0.5).commit(batch_of(Replica(), lease.epoch))
     assert connection.is_closed()
 
 
-async def test_a_canceled_synchronous_commit_is_not_acknowledged(postgres: EmbeddedStack, lease: Lease) -> None:
+async def test_a_canceled_synchronous_commit_is_not_acknowledged(database: EmbeddedStack, lease: Lease) -> None:
     """PostgreSQL answers such a commit with success and a warning."""
-    dsn = postgres.postgres_dsn()
+    dsn = database.postgres_dsn()
     connection = await connect(dsn, lease.holder)
-    await postgres.kill("postgres:standby")
+    await database.kill("postgres:standby")
     commit = asyncio.create_task(JournalWriter(connection, lease.epoch, 10.0).commit(batch_of(Replica(), lease.epoch)))
     other = await connect(dsn, "test")
     cancel = (
@@ -177,9 +211,9 @@ async def test_a_canceled_synchronous_commit_is_not_acknowledged(postgres: Embed
     connection.terminate()
 
 
-async def test_a_frozen_server_cannot_hang_the_writer(postgres: EmbeddedStack, lease: Lease) -> None:
-    connection = await connect(postgres.postgres_dsn(), lease.holder)
-    await postgres.freeze("postgres:primary")
+async def test_a_frozen_server_cannot_hang_the_writer(database: EmbeddedStack, lease: Lease) -> None:
+    connection = await connect(database.postgres_dsn(), lease.holder)
+    await database.freeze("postgres:primary")
     with pytest.raises(AmbiguousCommitError):
         await JournalWriter(connection, lease.epoch, 0.3).commit(batch_of(Replica(), lease.epoch))
     assert connection.is_closed()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import WITHOUT_BACKUPS, StackOptions
+from stack.options import StackOptions
 from tests.client import Client, limit_order
-from tests.conftest import MARGIN, small_platform
+from tests.conftest import MARGIN, WITHOUT_FEEDS, small_platform
 from tests.engine.asking import accepted
 from trading.core.commands import ChangePhase, Command, PlaceOrder
 from trading.core.orders import (
@@ -92,7 +92,7 @@ async def test_an_engine_restored_in_the_midst_of_everything_agrees_and_takes_ov
     halting = replace(topology.instruments[1], band_ppm=10_000, halt_ns=600 * 10**9)
     topology = replace(topology, instruments=(topology.instruments[0], halting, *topology.instruments[2:]))
     async with (
-        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_BACKUPS)) as stack,
+        EmbeddedStack(topology, StackOptions(tmp_path, roles=WITHOUT_FEEDS)) as stack,
         Client(stack.status()) as client,
     ):
         connection = await connect(stack.postgres_dsn(), "test")

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from stack.embedded import EmbeddedStack
-from stack.options import WITHOUT_BACKUPS, StackOptions
+from stack.options import StackOptions
 from stack.programs import PROGRAMS
 from stack.topology import Role
 from tests.client import Client, limit_order
-from tests.conftest import small_platform
+from tests.conftest import WITHOUT_FEEDS, small_platform
 from tests.engine.leader import TRADER, buy, leading, until
 from trading.core.commands import Deposit, OpenAccount
 from trading.core.events import CASH
@@ -155,7 +155,7 @@ async def test_a_standby_whose_memory_differs_says_so_and_never_takes_over(
     monkeypatch.setenv("ELSON_RECORDS_PER_STATE_HASH", "20")
     programs = {**PROGRAMS, Role.ENGINE: (sys.executable, "-m", "tests.engine.corrupted_engine")}
     async with (
-        EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_BACKUPS, programs=programs)) as stack,
+        EmbeddedStack(small_platform(), StackOptions(tmp_path, roles=WITHOUT_FEEDS, programs=programs)) as stack,
         Client(stack.status()) as client,
     ):
         for _ in range(40):

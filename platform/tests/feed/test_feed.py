@@ -111,18 +111,20 @@ async def test_a_revoked_keys_connections_are_closed(client: Client, platform: E
     assert feed.of("error")[0]["code"] == 401
 
 
-async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engine(own_platform: EmbeddedStack) -> None:
-    async with Client(own_platform.status()) as client, market_data(client) as feed:
+async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engine(
+    healed_platform: EmbeddedStack,
+) -> None:
+    async with Client(healed_platform.status()) as client, market_data(client) as feed:
         await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL))
-        await cut_replication(own_platform)
+        await cut_replication(healed_platform)
         assert (await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL)))[0] == 200
-        lost = hit(own_platform, "redis:primary")  # and with it what its replica had not heard
+        lost = hit(healed_platform, "redis:primary")  # and with it what its replica had not heard
         for _ in range(5):
             assert (await client.place(limit_order("buy", 1, "10.00", symbol=SYMBOL)))[0] == 200
         await same_book(client, feed)
-        await whole_again(own_platform, lost)
-        (active,) = await own_platform.resolve("engine:active")
-        await own_platform.kill(active.name)
+        await whole_again(healed_platform, lost)
+        (active,) = await healed_platform.resolve("engine:active")
+        await healed_platform.kill(active.name)
         for _ in range(5):
             assert (await client.place(limit_order("buy", 1, "10.01", symbol=SYMBOL)))[0] == 200
         await same_book(client, feed)  # BookBuilder raises FeedGapError at any gap
@@ -131,7 +133,7 @@ async def test_the_sequence_has_no_gap_across_the_loss_of_redis_and_of_the_engin
         epochs = [message["e"] for message in feed.of("o")]
         assert epochs == sorted(epochs)
         assert epochs[-1] > epochs[0]
-        await _restarted_feed_says_the_same(own_platform, client, feed.book)
+        await _restarted_feed_says_the_same(healed_platform, client, feed.book)
 
 
 async def _restarted_feed_says_the_same(stack: EmbeddedStack, client: Client, book: BookBuilder) -> None:

@@ -1,7 +1,7 @@
-"""The schema on a PostgreSQL pair of its own."""
+"""The schema on a PostgreSQL pair."""
 
 from __future__ import annotations
 
-from tests.engine.conftest import postgres
+from tests.engine.conftest import database, shared_postgres
 
-__all__ = ["postgres"]
+__all__ = ["database", "shared_postgres"]

@@ -64,9 +64,10 @@ ONE, TWO = AccountId(1), AccountId(2)
 class Book:
     """Commits events as one record's, as an engine would."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, epoch: int) -> None:
         self.connection = connection
-        self.writer = JournalWriter(connection, 0, 3.0)
+        self.epoch = epoch
+        self.writer = JournalWriter(connection, epoch, 3.0)
         self.orders: dict[OrderId, OrderView] = {}
         self.sequence = 0
 
@@ -79,7 +80,7 @@ class Book:
             batch.add(
                 JournalRecord(
                     sequence=self.sequence,
-                    epoch=0,
+                    epoch=self.epoch,
                     at_ns=self.sequence,
                     symbol=None,
                     symbol_sequence=None,
@@ -94,9 +95,9 @@ class Book:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def book(postgres: EmbeddedStack) -> Any:
-    connection = await connect(postgres.postgres_dsn(), "projections")
-    yield Book(connection)
+async def book(database: EmbeddedStack) -> Any:
+    connection = await connect(database.postgres_dsn(), "projections")
+    yield Book(connection, await connection.fetchval("SELECT epoch FROM leader_epoch"))
     connection.terminate()
 
 
@@ -124,13 +125,13 @@ def traded(trade_id: int, price_micros: int, *, auction: bool = False) -> Traded
     )
 
 
-async def test_the_migrations_make_the_tables_of_the_code(postgres: EmbeddedStack) -> None:
+async def test_the_migrations_make_the_tables_of_the_code(database: EmbeddedStack) -> None:
     def differences(connection: Connection) -> list[Any]:
         found = compare_metadata(MigrationContext.configure(connection), metadata)
         return [difference for difference in found if "alembic_version" not in str(difference)]
 
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: connect(postgres.postgres_dsn(), "compare")
+        "postgresql+asyncpg://", async_creator=lambda: connect(database.postgres_dsn(), "compare")
     )
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
