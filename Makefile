@@ -33,8 +33,8 @@ browser: # Chromium, for the test that opens the report; the test says so when t
 		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install chromium >/dev/null; } || true
 
 test: setup browser ## run all tests
-	@$(RUN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore=scenarios/tests/test_whole_run.py
-	@$(RUN)/pytest -q scenarios/tests/test_whole_run.py # alone: a run that shares the cores with other tests is INVALID
+	@$(RUN)/pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --ignore=scenarios/tests/test_whole_run.py
+	@$(RUN)/pytest -q -n 2 scenarios/tests/test_whole_run.py # among themselves: beside other tests, runs are INVALID
 
 check: .venv/.ready ## lint, format, types, import contracts
 	@$(RUN)/ruff check .
@@ -56,8 +56,9 @@ drill-data: setup ## kill, freeze and rejoin database servers under writers, the
 drill-redis: setup ## kill and freeze Redis' primary under orders, log-ins and subscribers; how long they miss it
 	@PYTHONPATH=platform $(RUN)/python -m drills.redis
 
-fuzz: setup ## 100,000 requests and frames nobody would write
+fuzz: setup ## 100,000 requests and frames nobody would write, and a million commands of every sort
 	@PYTHONPATH=platform $(RUN)/python -m drills.fuzz
+	@ELSON_SOAK_COMMANDS=1000000 $(RUN)/pytest -q platform/tests/core/test_soak.py
 
 clean: ## remove what the targets above made, but for the records of runs
 	@rm -rf .venv .uv .compiled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

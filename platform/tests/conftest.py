@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -43,11 +43,20 @@ def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
     )
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Modules that share a stack follow each other, after those with stacks of their own and before those with none."""
-    turns = {module: _turn(list(tests)) for module, tests in groupby(items, _module)}
-    items.sort(key=lambda item: turns[_module(item)])
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Modules that share a stack follow each other, after those with stacks of their own and before those with none.
+
+    Where several workers share the tests out by group, each such stack is one worker's, and any other module is too.
+    """
+    modules = {module: list(tests) for module, tests in groupby(items, _module)}
+    turns = {module: (_turn(tests), place) for place, (module, tests) in enumerate(modules.items())}
+    for module, tests in modules.items():
+        group = _GROUPS.get(turns[module][0]) or tests[0].nodeid.partition("::")[0]
+        for test in tests:
+            test.add_marker(pytest.mark.xdist_group(group))
+    yield
+    items.sort(key=lambda item: turns[_module(item)])  # after pytest has ordered them by their loops
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -112,7 +121,11 @@ def _shared_by(items: Iterable[pytest.Item]) -> set[str]:
     return {name for item in items for name in getattr(item, "fixturenames", ()) if name in SHARED}
 
 
-def _turn(items: list[pytest.Item]) -> int:
-    if shared := _shared_by(items):
+_OWN, _NONE = 0, 1 + len(SHARED)
+_GROUPS = dict(enumerate(SHARED, start=1))
+
+
+def _turn(tests: list[pytest.Item]) -> int:
+    if shared := _shared_by(tests):
         return 1 + min(map(SHARED.index, shared))
-    return 0 if any(item.get_closest_marker("stack") for item in items) else 1 + len(SHARED)
+    return _OWN if any(test.get_closest_marker("stack") for test in tests) else _NONE

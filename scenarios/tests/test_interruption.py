@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 SMOKE = Path(__file__).parents[1] / "catalogue" / "smoke.yaml"
 FAULT = """
 faults:
-  - {at: 1 s, kind: latency, target: engine->postgres, value: 50 ms, for: 3 s}
+  - {at: 500 ms, kind: latency, target: engine->postgres, value: 50 ms, for: 3 s}
 """
 PATIENCE_S = 90
 
@@ -33,8 +33,8 @@ class ElsonRun:
         self.runtime = folder / "runtime"
         self.runtime.mkdir(mode=0o700)
         scenario = folder / "mine.yaml"
-        proxied = "100000}\n  proxied: [engine->postgres]"
-        scenario.write_text(SMOKE.read_text().replace("100000}", proxied) + FAULT)
+        smaller = "100000}\n  engines: 1\n  apis: 1\n  proxied: [engine->postgres]"
+        scenario.write_text(SMOKE.read_text().replace("100000}", smaller) + FAULT)
         self.environment = {**os.environ, "ELSON_RUNS": str(self.runs), "XDG_RUNTIME_DIR": str(self.runtime)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "scenarios.cli", "run", str(scenario), "--json"],

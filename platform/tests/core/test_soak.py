@@ -1,13 +1,19 @@
-"""Long random flows: nothing is created, lost or forgotten in a million commands, and the specification agrees."""
+"""Long random flows: nothing is created, lost or forgotten, and the specification agrees.
+
+``make fuzz`` runs the first of them for a million commands.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from random import SystemRandom
 
 import pytest
 
 from .soak import soak, soak_side_by_side
+
+COMMANDS = int(os.environ.get("ELSON_SOAK_COMMANDS", "300000"))
 
 
 @pytest.fixture
@@ -19,10 +25,10 @@ def seed() -> int:
 
 
 @pytest.mark.timeout(300)
-def test_a_million_commands_conserve_every_micro_dollar_and_micro_share(seed: int) -> None:
-    exchange = soak(seed, 1_000_000)
-    assert exchange.sequence > 700_000, "most commands must be accepted"
-    assert exchange.last_trade_id > 100_000
+def test_a_long_flow_conserves_every_micro_dollar_and_micro_share(seed: int) -> None:
+    exchange = soak(seed, COMMANDS)
+    assert exchange.sequence > 0.7 * COMMANDS, "most commands must be accepted"
+    assert exchange.last_trade_id > 0.1 * COMMANDS
 
 
 def test_the_specification_agrees_on_a_long_flow(seed: int) -> None:

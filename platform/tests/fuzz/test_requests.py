@@ -11,7 +11,7 @@ from stack.embedded import EmbeddedStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="session")]
 
-CASES = 1_200
+CASES = 600
 
 
 @pytest.mark.timeout(300)
