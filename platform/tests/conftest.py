@@ -45,16 +45,9 @@ def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Modules that share a stack follow each other, after those with stacks of their own and before those with none.
-
-    Where several workers share the tests out by group, each such stack is one worker's, and any other module is too.
-    """
+    """Modules that share a stack follow each other, after those with stacks of their own and before those with none."""
     modules = {module: list(tests) for module, tests in groupby(items, _module)}
     turns = {module: (_turn(tests), place) for place, (module, tests) in enumerate(modules.items())}
-    for module, tests in modules.items():
-        group = _GROUPS.get(turns[module][0]) or tests[0].nodeid.partition("::")[0]
-        for test in tests:
-            test.add_marker(pytest.mark.xdist_group(group))
     yield
     items.sort(key=lambda item: turns[_module(item)])  # after pytest has ordered them by their loops
 
@@ -121,11 +114,7 @@ def _shared_by(items: Iterable[pytest.Item]) -> set[str]:
     return {name for item in items for name in getattr(item, "fixturenames", ()) if name in SHARED}
 
 
-_OWN, _NONE = 0, 1 + len(SHARED)
-_GROUPS = dict(enumerate(SHARED, start=1))
-
-
 def _turn(tests: list[pytest.Item]) -> int:
     if shared := _shared_by(tests):
         return 1 + min(map(SHARED.index, shared))
-    return _OWN if any(test.get_closest_marker("stack") for test in tests) else _NONE
+    return 0 if any(test.get_closest_marker("stack") for test in tests) else 1 + len(SHARED)
