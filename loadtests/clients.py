@@ -47,11 +47,11 @@ class ApiClient:
         self._deadline_s = deadline_s
         self._pool = _Connections(parts.hostname, parts.port or 80, size=connections, timeout_s=deadline_s)
 
-    def request(self, method: str, path: str, account: AccountStatus, body: bytes = b"") -> Answer:
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n"
-            f"APCA-API-KEY-ID: {account.key_id}\r\nAPCA-API-SECRET-KEY: {account.secret_key}\r\n"
-        )
+    def request(self, method: str, path: str, account: AccountStatus | None, body: bytes = b"") -> Answer:
+        """As ``account``; as nobody without one."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}\r\n"
+        if account is not None:
+            head += f"APCA-API-KEY-ID: {account.key_id}\r\nAPCA-API-SECRET-KEY: {account.secret_key}\r\n"
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         sent_ns = time_ns()

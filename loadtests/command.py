@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtests.arrivals import Arrivals, arrivals_text
+
 LOAD_FILE = "load.json"
 TRADING_DAY = Path(__file__).parent / "profiles" / "trading_day.py"
 
@@ -17,7 +19,8 @@ class LoadOptions:
     """``status`` is a stack's status document; ``traders`` should be its number of load accounts.
 
     The schedule starts at ``start_at_ns`` (epoch), or a second after the process is up where that is later: once it is
-    known, ``announced_start`` tells. Rows go to ``operations-load`` in the folder ``record``.
+    known, ``announced_start`` tells. Rows go to ``operations-load`` in the folder ``record``. ``arrivals`` are the
+    profile's unless given; one that changes its rate does so from ``shape_from_s`` on.
     """
 
     status: Path
@@ -29,6 +32,8 @@ class LoadOptions:
     start_at_ns: int | None = None
     max_in_flight: int = 512
     profile: Path = TRADING_DAY
+    arrivals: Arrivals | None = None
+    shape_from_s: float = 0.0
 
 
 def announced_start(record: Path) -> int | None:
@@ -53,6 +58,8 @@ def locust_command(options: LoadOptions, environment: Mapping[str, str]) -> tupl
         "--elson-record": options.record,
         "--elson-seed": options.seed,
         "--elson-rate": options.rate_per_s,
+        "--elson-arrivals": arrivals_text(options.arrivals) if options.arrivals else "",
+        "--elson-shape-from": options.shape_from_s,
         "--elson-duration": options.duration_s,
         "--elson-start-at-ns": options.start_at_ns or 0,
         "--elson-max-in-flight": options.max_in_flight,

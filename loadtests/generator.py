@@ -7,21 +7,25 @@ import secrets
 import sys
 from argparse import Namespace
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from time import time_ns
 from typing import Any, NoReturn
 
 import gevent
+import locust
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from loadtests.schedule import Mix, ScheduleOptions
+from loadtests.arrivals import ArrivalsError, checked, parse_arrivals
+from loadtests.flows import PROFILES, Profile
+from loadtests.intended import ScheduleOptions
+from loadtests.replay import RecordingError
 from loadtests.target import Target, TargetError, find_target, read_target
 from loadtests.traders import LoopOptions, OpenLoop, TraderUser
 from reports.records import OutcomeKind
 from reports.rows import Operation
 
-_ENDLESS_WINDOW_S = 10.0
 _WRONG_USAGE = 2
 
 
@@ -30,6 +34,12 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     group.add_argument("--elson-status", default="", metavar="FILE", help="status of the stack, else the running one")
     group.add_argument("--elson-seed", type=int, default=None, help="seed of the schedule, else a new one")
     group.add_argument("--elson-rate", type=float, default=100.0, help="operations per second")
+    group.add_argument(
+        "--elson-arrivals", default="", metavar="KIND|JSON", help="when they start, else as the profile has it"
+    )
+    group.add_argument(
+        "--elson-shape-from", type=float, default=0.0, help="seconds until which the rate keeps its first value"
+    )
     group.add_argument("--elson-duration", type=float, default=0.0, help="seconds; 0: until stopped")
     group.add_argument("--elson-record", default="", metavar="FOLDER", help="where the last test's record goes")
     group.add_argument(
@@ -38,18 +48,32 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     group.add_argument("--elson-max-in-flight", type=int, default=512, help="operations under way at once")
 
 
+def serve_profile(name: str, trader: type[TraderUser]) -> None:
+    """Makes the locustfile that calls it the profile ``name``."""
+
+    def start(environment: Environment, **_: Any) -> None:
+        Generator(environment, trader, PROFILES[name])
+
+    hooks: Any = locust.events
+    hooks.init_command_line_parser.add_listener(add_arguments)
+    hooks.init.add_listener(start)
+
+
 class Generator:
     """The tests of one Locust process: starts a loop with each, ends it, and the process with a measured one."""
 
-    def __init__(self, environment: Environment, trader: type[TraderUser], mix: Mix) -> None:
+    def __init__(self, environment: Environment, trader: type[TraderUser], profile: Profile) -> None:
         """Finds what to trade with; anything wrong with it is wrong usage, and ends the process."""
         options = environment.parsed_options
         assert options is not None
         self._environment = environment
         self._options: Namespace = options
         self._trader = trader
-        self._mix = mix
+        self._profile = profile
         self._target = _target(options, environment.host)
+        if profile.mix.login and not self._target.people:
+            _wrong_usage("the stack has nobody who could log in")
+        _schedule_options(options, profile, self._target)
         self._loop: OpenLoop | None = None
         self._failed = False
         hooks: Any = environment.events
@@ -58,12 +82,18 @@ class Generator:
         hooks.quitting.add_listener(self._quit)
 
     def _start(self, **_: Any) -> None:
-        options = self._loop_options()
+        options = LoopOptions(
+            schedule=_schedule_options(self._options, self._profile, self._target),
+            start_at_ns=self._options.elson_start_at_ns,
+            max_in_flight=self._options.elson_max_in_flight,
+            record=Path(self._options.elson_record) if self._options.elson_record else None,
+        )
         logging.getLogger(__name__).info("seed %d", options.schedule.seed)
         try:
             self._trader.loop = self._loop = OpenLoop(options, self._target, self._report)
-        except OSError as error:
-            self._fail(f"no record can be written: {error}")
+        except (OSError, RecordingError) as error:
+            what = "the market cannot be replayed" if isinstance(error, RecordingError) else "no record can be written"
+            self._fail(f"{what}: {error}")
             gevent.spawn(self._end_test)
         else:
             gevent.spawn(self._await_end, self._loop)
@@ -100,26 +130,6 @@ class Generator:
         else:
             runner.stop()
 
-    def _loop_options(self) -> LoopOptions:
-        options, runner = self._options, self._environment.runner
-        assert runner is not None
-        endless = options.elson_duration <= 0
-        return LoopOptions(
-            schedule=ScheduleOptions(
-                seed=secrets.randbits(32) if options.elson_seed is None else options.elson_seed,
-                accounts=len(self._target.accounts),
-                symbols=tuple(self._target.instruments),
-                rate_per_s=options.elson_rate,
-                duration_s=_ENDLESS_WINDOW_S if endless else options.elson_duration,
-                mix=self._mix,
-            ),
-            traders=max(1, runner.target_user_count),
-            start_at_ns=options.elson_start_at_ns,
-            endless=endless,
-            max_in_flight=options.elson_max_in_flight,
-            record=Path(options.elson_record) if options.elson_record else None,
-        )
-
     def _report(self, operation: Operation) -> None:
         """Locust's own statistics: response time from the intended start, in milliseconds."""
         hooks: Any = self._environment.events
@@ -141,6 +151,25 @@ class _NotOkError(Exception):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _schedule_options(options: Namespace, profile: Profile, target: Target) -> ScheduleOptions:
+    try:
+        arrivals = parse_arrivals(options.elson_arrivals) if options.elson_arrivals else profile.arrivals
+        checked(arrivals, options.elson_rate)
+    except ArrivalsError as error:
+        _wrong_usage(str(error))
+    return ScheduleOptions(
+        seed=secrets.randbits(32) if options.elson_seed is None else options.elson_seed,
+        accounts=len(target.accounts),
+        symbols=tuple(target.instruments),
+        rate_per_s=options.elson_rate,
+        duration_s=options.elson_duration if options.elson_duration > 0 else inf,
+        arrivals=arrivals,
+        shape_from_s=options.elson_shape_from,
+        mix=profile.mix,
+        min_age_s=profile.min_age_s,
+    )
 
 
 def _target(options: Namespace, host: str | None) -> Target:

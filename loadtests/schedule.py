@@ -1,124 +1,62 @@
-"""A run's intended operations, all of them drawn from one seed before the first is sent."""
+"""A run's intended operations: drawn from one seed, lazily, and the same whenever they are drawn."""
 
 from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice, takewhile
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from trading.core.orders import OrderType, Side, TimeInForce
+from loadtests.arrivals import Replay, offsets_ns
+from loadtests.intended import Flow, IntendedOperation, Kind, ScheduleOptions, client_order_id
+from loadtests.replay import replayed
+from trading.core.orders import NS_PER_S, OrderType, Side, TimeInForce
 
-NS_PER_S = 1_000_000_000
-
-
-class Kind(StrEnum):
-    """The operations of a load trader, as the record names them; a read is one of the account."""
-
-    PLACE = "place"
-    CANCEL = "cancel"
-    READ = "read"
-    LOOKUP = "lookup"
+_BLOCK: Final = 256  # contents are drawn for so many arrivals at once
+_KEPT_ORDERS: Final = 512  # of an account, to cancel, replace or look up: memory does not grow with the run
+_FLOWS: Final = tuple(Flow)
 
 
-class Flow(StrEnum):
-    """What one arrival is meant to be, before it is known whether there is anything to cancel."""
+class Digest(NamedTuple):
+    """Of a whole schedule: SHA-256, equal exactly when every intended operation is, and how many there are."""
 
-    PASSIVE = "passive"
-    MARKETABLE = "marketable"
-    MARKET = "market"
-    CANCEL = "cancel"
-    READ = "read"
+    sha256: str
+    operations: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """The share of each kind of flow; they need not sum to one."""
-
-    passive: float = 0.55
-    marketable: float = 0.15
-    market: float = 0.05
-    cancel: float = 0.20
-    read: float = 0.05
-
-    def shares(self) -> list[float]:
-        weights: list[float] = [getattr(self, flow.value) for flow in Flow]
-        return [weight / sum(weights) for weight in weights]
+def operations(options: ScheduleOptions) -> Iterator[IntendedOperation]:
+    """In order of time, numbered from 0. Raises RecordingError when a market to replay cannot be read."""
+    replay = options.arrivals if isinstance(options.arrivals, Replay) else None
+    drawn = replayed(options, replay) if replay else _drawn(options)
+    end_ns = options.duration_s * NS_PER_S
+    return takewhile(lambda operation: operation.offset_ns < end_ns, drawn)
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleOptions:
-    """``accounts`` counts the load accounts; prices lie within ``max_offset_ticks`` of the reference price."""
-
-    seed: int
-    accounts: int
-    symbols: tuple[str, ...]
-    rate_per_s: float = 300.0
-    duration_s: float = 40.0
-    mix: Mix = field(default_factory=Mix)
-    max_quantity: int = 20
-    max_offset_ticks: int = 20
-    min_age_s: float = 1.0  # of an order before its trader cancels it or looks it up
+def schedule_digest(intended: Iterable[IntendedOperation]) -> Digest:
+    """Takes one operation after another, so that it needs no room for all of them."""
+    digest, number = hashlib.sha256(), 0
+    for operation in intended:
+        digest.update(b"," if number else b"[")
+        digest.update(msgspec.json.encode(operation))
+        number += 1
+    digest.update(b"]" if number else b"[]")
+    return Digest(digest.hexdigest(), number)
 
 
-class IntendedOperation(NamedTuple):
-    """``client_order_id`` is the order placed, canceled or looked up; ``price_offset_ticks`` counts from the
-    instrument's reference price (None: a market order, or no order at all)."""
-
-    operation_id: int
-    offset_ns: int  # from the start of the run
-    kind: Kind
-    account: int
-    client_order_id: str | None = None
-    symbol: str | None = None
-    side: Side | None = None
-    order_type: OrderType | None = None
-    time_in_force: TimeInForce | None = None
-    quantity: int | None = None  # whole shares
-    price_offset_ticks: int | None = None
-
-
-def schedule(options: ScheduleOptions, *, window: int = 0, first_operation_id: int = 0) -> list[IntendedOperation]:
-    """Poisson arrivals over ``duration_s``, in order of time.
-
-    ``window`` numbers schedules that follow one another in an endless run: each has its own stream of the
-    same seed, starts where the last one ended and only refers to orders of its own.
-    """
-    times, contents = np.random.SeedSequence(options.seed, spawn_key=(window,)).spawn(2)
-    offsets = _poisson_arrivals(np.random.default_rng(times), options)
-    draws = _Draws.draw(np.random.default_rng(contents), options, len(offsets))
-    window_start_ns = round(window * options.duration_s * NS_PER_S)
-    placed = _PlacedOrders(options)
-    return [
-        _operation(options, draws, placed, index, (first_operation_id + index, window_start_ns + offset))
-        for index, offset in enumerate(offsets)
-    ]
-
-
-def windows(options: ScheduleOptions) -> Iterator[list[IntendedOperation]]:
-    """One schedule after another, without end, with operation ids that go on counting."""
-    window = first_operation_id = 0
-    while True:
-        operations = schedule(options, window=window, first_operation_id=first_operation_id)
-        yield operations
-        window, first_operation_id = window + 1, first_operation_id + len(operations)
-
-
-def schedule_digest(operations: Sequence[IntendedOperation]) -> str:
-    """SHA-256 of the whole schedule: equal exactly when every intended operation is."""
-    return hashlib.sha256(msgspec.json.encode(operations)).hexdigest()
-
-
-def _poisson_arrivals(rng: np.random.Generator, options: ScheduleOptions) -> list[int]:
-    # Given their number, the arrivals of a Poisson process are uniform over the interval.
-    number = rng.poisson(options.rate_per_s * options.duration_s)
-    moments: list[int] = np.sort(rng.integers(0, round(options.duration_s * NS_PER_S), number)).tolist()
-    return moments
+def _drawn(options: ScheduleOptions) -> Iterator[IntendedOperation]:
+    times, contents = np.random.SeedSequence(options.seed).spawn(2)
+    offsets = offsets_ns(options.arrivals, options.rate_per_s, shape_from_s=options.shape_from_s, seed=times)
+    rng, placed, first = np.random.default_rng(contents), _PlacedOrders(options), 0
+    while block := list(islice(offsets, _BLOCK)):
+        draws = _Draws.draw(rng, options, _BLOCK)
+        for index, offset_ns in enumerate(block):
+            yield _operation(options, draws, placed, index, (first + index, offset_ns))
+        first += len(block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +93,11 @@ class _PlacedOrders:
         self._all: list[list[IntendedOperation]] = [[] for _ in range(options.accounts)]
 
     def add(self, order: IntendedOperation, *, rests: bool) -> None:
-        self._all[order.account].append(order)
-        if rests:
-            self._resting[order.account].append(order)
+        for orders in (self._all, self._resting) if rests else (self._all,):
+            mine = orders[order.account]
+            mine.append(order)
+            if len(mine) >= 2 * _KEPT_ORDERS:
+                del mine[:_KEPT_ORDERS]
 
     def take_resting(self, account: int, at_ns: int, choice: float) -> IntendedOperation | None:
         orders = self._resting[account]
@@ -179,26 +119,55 @@ def _operation(
 ) -> IntendedOperation:
     operation_id, at_ns = identity
     account, choice = draws.account[index], draws.choice[index]
-    match flow := list(Flow)[draws.flow[index]]:
+    match flow := _FLOWS[draws.flow[index]]:
         case Flow.CANCEL:
             order = placed.take_resting(account, at_ns, choice)
             if order is not None:
                 return _about(Kind.CANCEL, order, operation_id, at_ns)
+        case Flow.REPLACE:
+            order = placed.take_resting(account, at_ns, choice)
+            if order is not None:
+                replacement = _replacement(options, draws, index, identity, order)
+                placed.add(replacement, rests=True)
+                return replacement
         case Flow.READ:
-            order = placed.any_of(account, at_ns, choice) if index % 2 else None
+            order = placed.any_of(account, at_ns, choice) if operation_id % 2 else None
             if order is not None:
                 return _about(Kind.LOOKUP, order, operation_id, at_ns)
             return IntendedOperation(operation_id, at_ns, Kind.READ, account)
+        case Flow.POSITIONS | Flow.ORDERS | Flow.LOGIN:
+            return IntendedOperation(operation_id, at_ns, Kind(flow.value), account)
         case _:
             pass
     # A cancel with nothing to cancel yet becomes the order that a later one can cancel, so the rate is kept.
-    order = _place(options, draws, index, identity, Flow.PASSIVE if flow is Flow.CANCEL else flow)
-    placed.add(order, rests=flow in (Flow.PASSIVE, Flow.CANCEL))
+    passive = flow in (Flow.PASSIVE, Flow.CANCEL, Flow.REPLACE)
+    order = _place(options, draws, index, identity, Flow.PASSIVE if passive else flow)
+    placed.add(order, rests=passive)
     return order
 
 
 def _about(kind: Kind, order: IntendedOperation, operation_id: int, at_ns: int) -> IntendedOperation:
     return IntendedOperation(operation_id, at_ns, kind, order.account, order.client_order_id, order.symbol)
+
+
+def _replacement(
+    options: ScheduleOptions, draws: _Draws, index: int, identity: tuple[int, int], order: IntendedOperation
+) -> IntendedOperation:
+    """The same order at another price and size, still away from the market."""
+    operation_id, at_ns = identity
+    ticks = draws.offset_ticks[index]
+    return IntendedOperation(
+        operation_id,
+        at_ns,
+        Kind.REPLACE,
+        order.account,
+        client_order_id=client_order_id(options.seed, operation_id),
+        symbol=order.symbol,
+        side=order.side,
+        quantity=draws.quantity[index],
+        price_offset_ticks=ticks if order.side is Side.SELL else -ticks,
+        replaces=order.client_order_id,
+    )
 
 
 def _place(
@@ -221,7 +190,7 @@ def _place(
         at_ns,
         Kind.PLACE,
         draws.account[index],
-        client_order_id=f"load-{options.seed}-{operation_id}",
+        client_order_id=client_order_id(options.seed, operation_id),
         symbol=options.symbols[draws.symbol[index]],
         side=side,
         order_type=order_type,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from stack.errors import StackError
 from stack.registry import find_stack, running_stacks
-from stack.status import AccountStatus, InstrumentStatus, StackStatus
+from stack.status import AccountStatus, InstrumentStatus, PersonStatus, StackStatus
 
 # Accounts with these names belong to the simulated market.
 _MARKET_TRADERS = ("maker-", "noise-", "momentum-")
@@ -27,6 +27,7 @@ class Target:
     feeds: tuple[str, ...]
     accounts: tuple[AccountStatus, ...]
     instruments: dict[str, InstrumentStatus]
+    people: tuple[PersonStatus, ...] = ()  # who can log in
 
 
 def read_target(path: Path) -> Target:
@@ -59,6 +60,7 @@ def target_of(status: StackStatus) -> Target:
         feeds=_endpoints(status, "feed", "ws"),
         accounts=tuple(account for account in status.accounts if not account.name.startswith(_MARKET_TRADERS)),
         instruments={instrument.symbol: instrument for instrument in status.instruments},
+        people=tuple(status.people),
     )
     for what, found in (("api", target.apis), ("load account", target.accounts), ("instrument", target.instruments)):
         if not found:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isinf
 from pathlib import Path
 from time import time_ns
 from typing import ClassVar
 
 import gevent
 from gevent.event import Event
-from gevent.queue import Queue
 from locust import User, task
 from locust.exception import StopUser
 
 from loadtests.clients import Answer
-from loadtests.lanes import endless_lanes, measured_lanes
+from loadtests.intended import IntendedOperation, ScheduleOptions
 from loadtests.orders_api import OrdersApi, Result, limit_price_micros
 from loadtests.recorder import Recorder
-from loadtests.schedule import NS_PER_S, IntendedOperation, ScheduleOptions, schedule
+from loadtests.schedule import operations
+from loadtests.shares import Share, Turns
 from loadtests.target import Target
 from reports.records import OutcomeKind
 from reports.rows import Operation
-from trading.core.orders import MICROS_PER_SHARE
+from trading.core.orders import MICROS_PER_SHARE, NS_PER_S
 
 GENERATOR_FULL = "generator full"
 _STOPPED = b"the generator was stopped before an answer came"
@@ -32,67 +33,61 @@ _STOPPED = b"the generator was stopped before an answer came"
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
     """The schedule starts at ``start_at_ns`` (epoch), or ``start_delay_s`` after all is prepared where that is later;
-    ``traders`` is the number of Locust users that share the work."""
+    of it this process offers its ``share``."""
 
     schedule: ScheduleOptions
-    traders: int
+    share: Share = field(default_factory=Share)
     start_at_ns: int = 0
     start_delay_s: float = 1.0
-    endless: bool = False
     max_in_flight: int = 512
     deadline_s: float = 8.0
     record: Path | None = None
 
 
 class OpenLoop:
-    """Everything the traders of one process share: the lanes, the connections, what is in flight, the record.
+    """Everything the traders of one process share: whose turn it is, the connections, what is in flight, the record.
 
     ``report`` hears of every operation that ended. ``over`` is set when all of a measured schedule is answered,
-    or when the loop itself failed (``failure``), as with a full disk. Raises OSError when no record can be written.
+    or when the loop itself failed (``failure``), as with a full disk. Raises OSError when no record can be written,
+    RecordingError when a recorded market cannot be read.
     """
 
     def __init__(self, options: LoopOptions, target: Target, report: Callable[[Operation], None]) -> None:
         self._options = options
         self._target = target
         self._report = report
+        self._endless = isinf(options.schedule.duration_s)
         self._api = OrdersApi(target, connections=options.max_in_flight, deadline_s=options.deadline_s)
-        self._recorder = Recorder(options.record)
+        self._recorder = Recorder(options.record, options.share)
         self._in_flight: dict[int, tuple[IntendedOperation, int]] = {}
         self._closed = False
         self.over = Event()
         self.failure: Exception | None = None
-        operations = [] if options.endless else schedule(options.schedule)
-        self._to_begin = len(operations)
+        if options.share.workers == 1 and not self._endless:
+            self._recorder.prepare(options.schedule)
+        self._turns = Turns(options.share.of(operations(options.schedule), options.schedule.accounts))
         # The start is set last: what comes before takes seconds on a busy machine, and none of them is the platform's.
         self._start_ns = max(options.start_at_ns, time_ns() + round(options.start_delay_s * NS_PER_S))
-        if options.endless:
-            lanes = endless_lanes(options.schedule, options.traders)
-        else:
-            lanes = measured_lanes(operations, options.traders, options.schedule.accounts)
-            self._recorder.announce(self._start_ns, options.schedule.seed, operations)
-            if not operations:
-                self.over.set()
-        self._lanes = Queue(items=lanes)
+        self._recorder.announce(self._start_ns)
 
     def serve(self) -> None:
-        """One trader's work: takes a free lane (waits for one) and begins its operations, each at its time."""
-        lane = self._lanes.get()
-        if self._options.endless:
-            lane.skip_to(time_ns() - self._start_ns)
-        try:
-            while lane.head is not None:
-                gevent.sleep(max(0.0, (self._intended_ns(lane.head) - time_ns()) / NS_PER_S))
-                self._begin(lane.head)
-                lane.advance()
-        finally:
-            self._lanes.put(lane)
+        """One trader's work: takes the next operation, whoever's it is, and begins it at its time."""
+        since_ns = time_ns() - self._start_ns if self._endless else 0
+        while (operation := self._turns.take(not_before_ns=since_ns)) is not None:
+            try:
+                gevent.sleep(max(0.0, (self._intended_ns(operation) - time_ns()) / NS_PER_S))
+            except gevent.GreenletExit:
+                self._turns.give_back(operation)
+                raise
+            self._begin(operation)
+        self._end_if_over()
 
     def close(self) -> None:
         """Ends the record; what is still in flight has an unknown outcome. Raises OSError when it cannot be written."""
         if self._closed:
             return
         for operation, began_ns in list(self._in_flight.values()):
-            self._end(operation, Result(OutcomeKind.UNKNOWN, Answer(None, _STOPPED, began_ns, None)))
+            self._end(Result(OutcomeKind.UNKNOWN, operation, Answer(None, _STOPPED, began_ns, None)))
         self._closed = True
         self._recorder.close()
         self._api.close()
@@ -101,41 +96,44 @@ class OpenLoop:
         return self._start_ns + operation.offset_ns
 
     def _begin(self, operation: IntendedOperation) -> None:
-        self._to_begin -= 1
+        self._turns.begun()
         full = len(self._in_flight) >= self._options.max_in_flight
         self._in_flight[operation.operation_id] = (operation, time_ns())
         if full:
-            self._end(operation, Result(OutcomeKind.FAIL))
+            self._end(Result(OutcomeKind.FAIL, operation))
         else:
             gevent.spawn(self._carry_out, operation)
 
     def _carry_out(self, operation: IntendedOperation) -> None:
         try:
-            self._end(operation, self._api.carry_out(operation))
+            self._end(self._api.carry_out(operation))
         except Exception as error:  # a greenlet's edge: a record that lacks rows proves nothing, so the run ends here
             if not self._closed:  # else the connections were closed under it, and its row is written
                 logging.getLogger(__name__).exception("the load generator failed")
                 self._fail(error)
 
-    def _end(self, operation: IntendedOperation, result: Result) -> None:
+    def _end(self, result: Result) -> None:
         # The answer to an operation that close() has recorded may still come.
-        if self._closed or self._in_flight.pop(operation.operation_id, None) is None:
+        if self._closed or self._in_flight.pop(result.operation.operation_id, None) is None:
             return
-        row = self._row(operation, result)
+        row = self._row(result)
         try:
             self._recorder.add(row)
         except OSError as error:
             self._fail(error)
         self._report(row)
-        if self._to_begin == 0 and not self._in_flight:
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        if self._turns.over and not self._in_flight:
             self.over.set()
 
     def _fail(self, error: Exception) -> None:
         self.failure = error
         self.over.set()
 
-    def _row(self, operation: IntendedOperation, result: Result) -> Operation:
-        answer = result.answer
+    def _row(self, result: Result) -> Operation:
+        answer, operation = result.answer, result.operation
         return Operation(
             source="load",
             operation_id=operation.operation_id,
@@ -160,7 +158,7 @@ class OpenLoop:
 
 
 class TraderUser(User):
-    """A Locust user that serves one lane of ``loop``, which the generator sets when a test starts."""
+    """A Locust user that takes its turns in ``loop``, which the generator sets when a test starts."""
 
     abstract = True
     loop: ClassVar[OpenLoop]

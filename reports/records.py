@@ -66,7 +66,9 @@ OPERATIONS: Final = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),  # load | market
         pa.field("operation_id", pa.int64(), nullable=False),  # unique within a source, in intended order
-        pa.field("kind", pa.string(), nullable=False),  # place | replace | cancel | read | lookup
+        pa.field(
+            "kind", pa.string(), nullable=False
+        ),  # place | replace | cancel | read | positions | orders | lookup | login
         pa.field("account_id", pa.int64(), nullable=False),
         pa.field("client_order_id", pa.string()),  # of the order placed (as a replacement, too), canceled or looked up
         pa.field("symbol", pa.string()),

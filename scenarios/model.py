@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from chaos.conductor import LONGEST_S
-from chaos.durations import FOR_GOOD, parse_duration_s
+from chaos.durations import FOR_GOOD
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
 from reports.gate import EVERY_FAULT, OF_A_FAULT, ObjectiveError, parse_objective
-from scenarios.library import profile_names
+from scenarios.load_model import LoadPart
+from scenarios.parts import Duration, Part, duration_s
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import (
     MAX_AMOUNT,
@@ -28,14 +29,8 @@ from trading.core.orders import (
 Path = tuple[str | int, ...]
 
 
-def _duration_s(value: Any) -> float:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no duration: write it with its unit, as in 5 s or 150 ms")
-    return parse_duration_s(value)
-
-
 def _duration_or_good(value: Any) -> float | None:
-    return None if value == FOR_GOOD else _duration_s(value)
+    return None if value == FOR_GOOD else duration_s(value)
 
 
 def _micros(value: Any) -> int:
@@ -65,16 +60,11 @@ def _ppm(value: Any) -> int:
     return int(ppm)
 
 
-Duration = Annotated[float, BeforeValidator(_duration_s)]
 Micros = Annotated[int, BeforeValidator(_micros)]
 Ppm = Annotated[int, BeforeValidator(_ppm)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class InstrumentPart(_Part):
+class InstrumentPart(Part):
     """What is listed. Terms that are not given have the seeding's defaults."""
 
     symbol: str = Field(pattern=r"^[A-Z][A-Z.]{0,5}$")
@@ -118,7 +108,7 @@ class InstrumentPart(_Part):
         )
 
 
-class AccountsPart(_Part):
+class AccountsPart(Part):
     """The load's accounts, all alike; the market's traders bring their own."""
 
     count: int = Field(ge=1, le=1000)
@@ -127,7 +117,7 @@ class AccountsPart(_Part):
     margin: bool = False  # margin accounts may borrow as much again as they have, and sell short
 
 
-class TopologyPart(_Part):
+class TopologyPart(Part):
     instruments: list[InstrumentPart] = Field(min_length=1)
     accounts: AccountsPart
     engines: int = Field(default=2, ge=1, le=4)
@@ -153,14 +143,7 @@ class TopologyPart(_Part):
         )
 
 
-class LoadPart(_Part):
-    """Open loop: ``rate_per_s`` operations are started each second, whether or not earlier ones were answered."""
-
-    profile: str
-    rate_per_s: float = Field(gt=0, le=100_000)
-
-
-class PhasesPart(_Part):
+class PhasesPart(Part):
     warm_up_s: Duration = Field(alias="warm_up")
     measure_s: Duration = Field(alias="measure")
     drain_s: Duration = Field(default=20.0, alias="drain")  # the longest it may take
@@ -173,7 +156,7 @@ class PhasesPart(_Part):
         return seconds
 
 
-class FaultPart(_Part):
+class FaultPart(Part):
     """``at`` counts from the start of the measured phase; ``spread`` moves it by up to so much, drawn from the seed."""
 
     at_s: Duration = Field(alias="at")
@@ -195,7 +178,7 @@ class FaultPart(_Part):
         return kind
 
 
-class ObjectivePart(_Part):
+class ObjectivePart(Part):
     """What the run must reach to pass (reports.gate lists what can be asked for)."""
 
     objective: str
@@ -203,7 +186,7 @@ class ObjectivePart(_Part):
     scope: str | None = None
 
 
-class Scenario(_Part):
+class Scenario(Part):
     title: str
     seed: int = Field(ge=0, lt=2**63)
     topology: TopologyPart
@@ -217,9 +200,8 @@ class Scenario(_Part):
 def problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What the model's types cannot say: targets that do not exist, faults that do not fit, unknown objectives."""
     yield from _objective_problems(scenario)
-    if scenario.load.profile not in profile_names():
-        known = ", ".join(profile_names())
-        yield ("load", "profile"), f"no load profile {scenario.load.profile!r}; there are {known}"
+    for location, message in scenario.load.problems():
+        yield ("load", *location), message
     links = scenario.topology.model_copy(update={"proxied": []}).build().links
     selectors_good = True
     for index, selector in enumerate(scenario.topology.proxied):

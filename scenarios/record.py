@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from chaos.conductor import PlannedFault
-from loadtests.schedule import ScheduleOptions, schedule, schedule_digest
+from loadtests.flows import PROFILES
+from loadtests.intended import ScheduleOptions
+from loadtests.schedule import operations, schedule_digest
 from reports.records import RECORD_VERSION
 from reports.run_folder import EventLog, new_run_folder, point_latest, runs_root, write_json
 from scenarios.loader import LoadedScenario
@@ -69,7 +71,7 @@ def run_description(
     """Everything that is known before anything starts."""
     scenario = loaded.scenario
     head, dirty = commit()
-    operations = schedule(load_schedule(scenario, seed))
+    intended = schedule_digest(operations(load_schedule(scenario, seed)))
     return {
         "record_version": RECORD_VERSION,
         "scenario": loaded.name,
@@ -86,19 +88,24 @@ def run_description(
         "objectives": [objective.model_dump() for objective in scenario.objectives],
         "faults": [asdict(fault) for fault in faults],
         "fault_schedule_digest": fault_schedule_digest(faults),
-        "scheduled_operations": len(operations),
-        "load_schedule_digest": schedule_digest(operations),
+        "scheduled_operations": intended.operations,
+        "load_schedule_digest": intended.sha256,
     }
 
 
 def load_schedule(scenario: Scenario, seed: int) -> ScheduleOptions:
     """What the load will intend: the same as its profile draws from the same seed."""
+    profile = PROFILES[scenario.load.profile]
     return ScheduleOptions(
         seed=seed,
         accounts=scenario.topology.accounts.count,
         symbols=tuple(instrument.symbol for instrument in scenario.topology.instruments),
         rate_per_s=scenario.load.rate_per_s,
         duration_s=scenario.phases.warm_up_s + scenario.phases.measure_s,
+        arrivals=scenario.load.offered,
+        shape_from_s=scenario.phases.warm_up_s,
+        mix=profile.mix,
+        min_age_s=profile.min_age_s,
     )
 
 

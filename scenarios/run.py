@@ -281,6 +281,8 @@ class Run:
             traders=scenario.topology.accounts.count,
             max_in_flight=ceil(scenario.load.rate_per_s * _SILENCE_S),
             profile=PROFILES / f"{scenario.load.profile}.py",
+            arrivals=scenario.load.offered,
+            shape_from_s=scenario.phases.warm_up_s,
         )
 
     def _on_stack_event(self, name: str, **details: Any) -> None:

@@ -31,7 +31,7 @@ Behaviour = Callable[[Request], Awaitable[Reply]]
 async def accept(request: Request) -> Reply:
     """Every order is accepted under an id that is made of its client_order_id."""
     match request.method:
-        case "POST":
+        case "POST" | "PATCH":
             return 200, json.dumps({"id": f"id-of-{request.client_order_id}", "status": "new"}).encode()
         case "DELETE":
             return 204, b""

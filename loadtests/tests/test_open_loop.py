@@ -12,15 +12,19 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from time import sleep, time_ns
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from loadtests.command import LoadOptions, announced_start
-from loadtests.schedule import NS_PER_S, ScheduleOptions, schedule, schedule_digest
+from loadtests.flows import PROFILES
+from loadtests.intended import IntendedOperation, ScheduleOptions
+from loadtests.schedule import operations, schedule_digest
 from loadtests.tests.order_server import OrderServer, Reply, Request, accept
 from loadtests.tests.runs import ACCOUNTS, load_options, run, start
 from reports.records import read_table
+from trading.core.orders import NS_PER_S
 
 STALL_S = 2.0
 
@@ -30,11 +34,9 @@ def test_every_intended_operation_ends_in_exactly_one_row_with_what_was_answered
         options = load_options(tmp_path, [one.url, two.url])
         rows = run(options).to_pandas().sort_values("operation_id")
         requests = one.requests + two.requests
-    intended = schedule(
-        ScheduleOptions(seed=7, accounts=ACCOUNTS, symbols=("AAA", "BBB"), rate_per_s=100, duration_s=3)
-    )
+    intended = schedule_of(rate_per_s=100, duration_s=3)
     announced = json.loads((options.record / "load.json").read_bytes())
-    assert announced["schedule_digest"] == schedule_digest(intended)
+    assert announced["schedule_digest"] == schedule_digest(intended).sha256
     assert announced_start(options.record) == rows.intended_ns.iloc[0] - intended[0].offset_ns
     assert rows.operation_id.tolist() == [operation.operation_id for operation in intended]
     assert rows.kind.tolist() == [operation.kind for operation in intended]
@@ -51,6 +53,34 @@ def test_every_intended_operation_ends_in_exactly_one_row_with_what_was_answered
     )
     canceled = {request.path for request in requests if request.method == "DELETE"}
     assert canceled == {f"/v2/orders/id-of-{name}" for name in rows[rows.kind == "cancel"].client_order_id}
+
+
+def test_cancels_and_replacements_hit_live_orders_whatever_became_of_those_they_were_drawn_for(tmp_path: Path) -> None:
+    """Half of the orders are filled at once: the schedule, which cannot know, means to cancel many of them."""
+
+    async def fill_every_other(request: Request) -> Reply:
+        status, body = await accept(request) or (500, b"")
+        filled = request.method == "POST" and int(request.client_order_id.rpartition("-")[2]) % 2
+        return status, body.replace(b'"new"', b'"filled"') if filled else body
+
+    with OrderServer(fill_every_other) as server:
+        options = load_options(tmp_path, [server.url], rate_per_s=250, duration_s=4)
+        rows = run(replace(options, profile=options.profile.with_name("mixed.py"))).to_pandas()
+        requests = server.requests
+    intended = schedule_of(rate_per_s=250, duration_s=4, mix=PROFILES["mixed"].mix)
+    placed = rows[rows.kind == "place"]
+    filled = set(placed[placed.operation_id % 2 == 1].order_id)
+    aimed_at = [r.path.rpartition("/")[2] for r in requests if r.method in ("DELETE", "PATCH")]
+    names = {f"id-of-{o.replaces or o.client_order_id}" for o in intended if o.kind in ("cancel", "replace")}
+    assert len(filled & names) > 30
+    assert len(aimed_at) > 100
+    assert len(set(aimed_at)) == len(aimed_at)
+    # While the answer to a placement is under way its fate is not known yet.
+    assert len(filled & set(aimed_at)) <= 3
+    replaced = rows[rows.kind == "replace"]
+    assert set(replaced.outcome) == {"ok"}
+    assert (replaced.order_id == "id-of-" + replaced.client_order_id).all()
+    assert replaced.limit_price_micros.notna().all()
 
 
 def test_a_stalled_server_delays_every_arrival_of_the_stall_and_not_one_later_request(tmp_path: Path) -> None:
@@ -218,6 +248,10 @@ def test_what_a_scenario_imports_leaves_its_process_unpatched() -> None:
         "assert not {'locust', 'gevent'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def schedule_of(**terms: Any) -> list[IntendedOperation]:
+    return list(operations(ScheduleOptions(seed=7, accounts=ACCOUNTS, symbols=("AAA", "BBB"), **terms)))
 
 
 def stall_of(options: LoadOptions) -> tuple[int, int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import pairwise
 
 import pytest
 
-from loadtests.lanes import endless_lanes, measured_lanes
-from loadtests.schedule import NS_PER_S, IntendedOperation, Kind, ScheduleOptions, schedule, schedule_digest, windows
-from trading.core.orders import MAX_CLIENT_ORDER_ID_LENGTH, OrderType, Side
+from loadtests.intended import TRADING_DAY, IntendedOperation, Kind, ScheduleOptions
+from loadtests.schedule import operations, schedule_digest
+from trading.core.orders import MAX_CLIENT_ORDER_ID_LENGTH, NS_PER_S, OrderType, Side
 
 OPTIONS = ScheduleOptions(seed=7, accounts=20, symbols=("AAA", "BBB"), rate_per_s=300, duration_s=40)
 
@@ -74,42 +74,26 @@ def test_a_cancel_names_a_resting_order_of_the_same_account_placed_a_second_befo
     assert len({cancel.client_order_id for cancel in cancels}) == len(cancels) > 2_000
 
 
-def test_windows_follow_one_another_with_ids_that_go_on_counting() -> None:
-    first, second = islice(windows(replace(OPTIONS, duration_s=10)), 2)
-    assert second[0].operation_id == first[-1].operation_id + 1
-    assert 10 * NS_PER_S <= second[0].offset_ns < second[-1].offset_ns < 20 * NS_PER_S
-    assert [o.offset_ns - 10 * NS_PER_S for o in second[:100]] != [o.offset_ns for o in first[:100]]
-
-
-@pytest.mark.parametrize("traders", [1, 7, 20, 33])
-def test_every_operation_is_in_exactly_one_lane(traders: int) -> None:
-    operations = schedule(OPTIONS)
-    served = []
-    for lane in measured_lanes(operations, traders, OPTIONS.accounts):
-        while lane.head is not None:
-            served.append(lane.head.operation_id)
-            lane.advance()
-    assert sorted(served) == list(range(len(operations)))
-
-
-def test_a_trader_per_account_serves_that_account_alone() -> None:
-    for lane in measured_lanes(schedule(OPTIONS), OPTIONS.accounts, OPTIONS.accounts):
-        accounts = set()
-        while lane.head is not None:
-            accounts.add(lane.head.account)
-            lane.advance()
-        assert len(accounts) == 1
-
-
-def test_an_endless_lane_left_alone_for_long_continues_with_what_is_still_to_come() -> None:
-    busy, idle = endless_lanes(replace(OPTIONS, duration_s=1), 2)
-    busy.skip_to(60 * NS_PER_S)
-    idle.skip_to(60 * NS_PER_S)
-    for lane in (busy, idle):
-        assert lane.head is not None
-        assert 60 * NS_PER_S <= lane.head.offset_ns < 61 * NS_PER_S
+def test_a_replacement_names_a_resting_order_of_the_account_and_stays_on_its_side() -> None:
+    placed: dict[str | None, IntendedOperation] = {}
+    replaced = []
+    for operation in schedule(replace(OPTIONS, mix=replace(TRADING_DAY, replace=0.3))):
+        if operation.kind is Kind.REPLACE:
+            order = placed[operation.replaces]
+            assert (order.account, order.symbol, order.side) == (operation.account, operation.symbol, operation.side)
+            assert _is_passive(operation)
+            assert operation.offset_ns - order.offset_ns >= NS_PER_S
+            replaced.append(operation.replaces)
+        if operation.kind in (Kind.PLACE, Kind.REPLACE):
+            placed[operation.client_order_id] = operation
+    assert len(set(replaced)) == len(replaced) > 1_000
+    assert set(replaced) & {name for name, order in placed.items() if order.kind is Kind.REPLACE}
 
 
 def _is_passive(operation: IntendedOperation) -> bool:
     ticks = operation.price_offset_ticks
     return ticks is not None and (ticks < 0) == (operation.side is Side.BUY)
+
+
+def schedule(options: ScheduleOptions) -> list[IntendedOperation]:
+    return list(operations(options))
