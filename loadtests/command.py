@@ -11,6 +11,7 @@ from pathlib import Path
 from loadtests.arrivals import Arrivals, arrivals_text
 
 LOAD_FILE = "load.json"
+WORKERS_FILE = "load_workers.json"
 TRADING_DAY = Path(__file__).parent / "profiles" / "trading_day.py"
 
 
@@ -44,11 +45,31 @@ def announced_start(record: Path) -> int | None:
         return None
 
 
-def locust_command(options: LoadOptions, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Command line and environment of a headless measured run.
+@dataclass(frozen=True, slots=True)
+class Crewed:
+    """A process's part in a distributed load: the master's, who waits for ``workers``, or a worker's."""
+
+    port: int
+    workers: int = 0  # 0: a worker
+    node: str = ""  # by which the record names it
+
+    def arguments(self) -> list[str]:
+        if not self.workers:
+            address = ["--master-host", "127.0.0.1", "--master-port", str(self.port)]
+            return ["--worker", *address, "--elson-node", self.node]
+        address = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(self.port)]
+        # Rebalancing would only move idle traders: a lost worker's share is nobody else's.
+        return ["--headless", "--master", *address, "--expect-workers", str(self.workers)]
+
+
+def locust_command(
+    options: LoadOptions, environment: Mapping[str, str], crewed: Crewed | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of a headless measured run, or of one process of a distributed one.
 
     It ends by itself, with 0, when every answer is in; with 2 on wrong usage, 1 when it cannot go on. SIGTERM and
-    SIGINT end it early, with a readable record in which operations under way are unknown.
+    SIGINT end it early, with a readable record in which operations under way are unknown. A worker ends when its master
+    does.
     """
     arguments = {
         "--locustfile": options.profile,
@@ -64,7 +85,10 @@ def locust_command(options: LoadOptions, environment: Mapping[str, str]) -> tupl
         "--elson-start-at-ns": options.start_at_ns or 0,
         "--elson-max-in-flight": options.max_in_flight,
     }
-    argv = [sys.executable, "-m", "locust", "--headless", "--only-summary"]
+    if crewed and not crewed.workers:  # the master tells it the rest
+        arguments = {name: arguments[name] for name in ("--locustfile", "--elson-status")}
+    argv = [sys.executable, "-m", "locust", "--only-summary"]
+    argv += crewed.arguments() if crewed else ["--headless"]
     argv += [part for name, value in arguments.items() for part in (name, str(value))]
     # Locust reads options from LOCUST_* too; a user's own must not change a measured run.
     return argv, {name: value for name, value in environment.items() if not name.startswith("LOCUST_")}

@@ -16,17 +16,24 @@ import gevent
 import locust
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
 
 from loadtests.arrivals import ArrivalsError, checked, parse_arrivals
+from loadtests.crew import Crew, CrewMember
 from loadtests.flows import PROFILES, Profile
 from loadtests.intended import ScheduleOptions
+from loadtests.recorder import announce, described
 from loadtests.replay import RecordingError
+from loadtests.shares import Share
 from loadtests.target import Target, TargetError, find_target, read_target
 from loadtests.traders import LoopOptions, OpenLoop, TraderUser
+from loadtests.workers import Worker
 from reports.records import OutcomeKind
 from reports.rows import Operation
+from trading.core.orders import NS_PER_S
 
 _WRONG_USAGE = 2
+_CREW_DELAY_NS = 2 * NS_PER_S  # until every worker is ready to begin
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
@@ -45,6 +52,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     group.add_argument(
         "--elson-start-at-ns", type=int, default=0, help="epoch time before which the schedule does not start"
     )
+    group.add_argument("--elson-node", default="", metavar="NAME", help="what the record calls this worker")
     group.add_argument("--elson-max-in-flight", type=int, default=512, help="operations under way at once")
 
 
@@ -75,36 +83,74 @@ class Generator:
             _wrong_usage("the stack has nobody who could log in")
         _schedule_options(options, profile, self._target)
         self._loop: OpenLoop | None = None
+        self._crew: Crew | None = None
+        self._member: CrewMember | None = None
+        self._given = (options.elson_seed, options.elson_start_at_ns)
         self._failed = False
         hooks: Any = environment.events
         hooks.test_start.add_listener(self._start)
         hooks.test_stop.add_listener(self._stop)
         hooks.quitting.add_listener(self._quit)
+        self._join()
+
+    def _join(self, **_: Any) -> None:
+        match self._environment.runner:
+            case MasterRunner() as runner:
+                self._crew = Crew(runner, self._crew_is_over)
+            case WorkerRunner() as runner:
+                self._member = CrewMember(runner, self._options.elson_node)
+            case _:
+                pass
 
     def _start(self, **_: Any) -> None:
+        try:
+            if self._crew is not None:
+                self._start_crew(self._crew)
+            else:
+                self._start_loop(self._member.share(self._options.elson_roster) if self._member else Share())
+        except (OSError, RecordingError, ValueError) as error:
+            what = {RecordingError: "the market cannot be replayed", ValueError: "too late to have a share"}
+            self._fail(f"{what.get(type(error), 'no record can be written')}: {error}")
+            gevent.spawn(self._end_test)
+
+    def _start_crew(self, crew: Crew) -> None:
+        """What a worker needs to know goes with the options that Locust sends it."""
+        options = self._options
+        options.elson_seed, options.elson_start_at_ns = self._given
+        schedule = _schedule_options(options, self._profile, self._target)
+        options.elson_seed, record = schedule.seed, _record_folder(options)
+        described_schedule: dict[str, object] = {}
+        if record is not None:
+            record.mkdir(parents=True, exist_ok=True)
+            described_schedule = described(schedule)
+        options.elson_roster = crew.muster(record)
+        options.elson_start_at_ns = max(options.elson_start_at_ns, time_ns() + _CREW_DELAY_NS)
+        if record is not None:
+            announce(record, options.elson_start_at_ns, described_schedule)
+        logging.getLogger(__name__).info("seed %d, %d workers", schedule.seed, len(options.elson_roster))
+
+    def _start_loop(self, share: Share) -> None:
         options = LoopOptions(
             schedule=_schedule_options(self._options, self._profile, self._target),
+            share=share,
             start_at_ns=self._options.elson_start_at_ns,
+            start_delay_s=0.0 if self._member else 1.0,
             max_in_flight=self._options.elson_max_in_flight,
-            record=Path(self._options.elson_record) if self._options.elson_record else None,
+            record=_record_folder(self._options),
         )
         logging.getLogger(__name__).info("seed %d", options.schedule.seed)
-        try:
-            self._trader.loop = self._loop = OpenLoop(options, self._target, self._report)
-        except (OSError, RecordingError) as error:
-            what = "the market cannot be replayed" if isinstance(error, RecordingError) else "no record can be written"
-            self._fail(f"{what}: {error}")
-            gevent.spawn(self._end_test)
-        else:
-            gevent.spawn(self._await_end, self._loop)
+        self._trader.loop = self._loop = OpenLoop(options, self._target, self._report)
+        gevent.spawn(self._await_end, self._loop)
 
     def _stop(self, **_: Any) -> None:
         loop, self._loop = self._loop, None
-        if loop is not None:
-            try:
+        try:
+            if loop is not None:
                 loop.close()
-            except OSError as error:
-                self._fail(f"the record is not complete: {error}")
+            if self._crew is not None:
+                self._crew.dismiss()
+        except OSError as error:
+            self._fail(f"the record is not complete: {error}")
 
     def _quit(self, **_: Any) -> None:
         """The verdict is made elsewhere, from the record: refused requests are no failure of the generator."""
@@ -119,8 +165,21 @@ class Generator:
         loop.over.wait()
         if loop.failure is not None:
             self._fail(f"ended early: {loop.failure}")
-        if loop is self._loop:
+        if loop is not self._loop:
+            return
+        if self._member is None:
             self._end_test()
+            return
+        self._stop()  # first the record: the master may end this process as soon as it knows
+        self._member.is_over(None if loop.failure is None else str(loop.failure))
+
+    def _crew_is_over(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            if worker.failure is not None:
+                self._fail(f"{worker.node or worker.worker} ended early: {worker.failure}")
+            if worker.state == "lost":
+                sys.stderr.write(f"load: {worker.node or worker.worker} was lost\n")
+        self._end_test()
 
     def _end_test(self) -> None:
         runner = self._environment.runner
@@ -151,6 +210,10 @@ class _NotOkError(Exception):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _record_folder(options: Namespace) -> Path | None:
+    return Path(options.elson_record) if options.elson_record else None
 
 
 def _schedule_options(options: Namespace, profile: Profile, target: Target) -> ScheduleOptions:

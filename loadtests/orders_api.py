@@ -11,6 +11,7 @@ import msgspec
 
 from loadtests.clients import Answer, ApiClient
 from loadtests.intended import IntendedOperation, Kind
+from loadtests.rows import limit_price_micros
 from loadtests.target import Target
 from loadtests.trader_state import OpenOrder, TraderState
 from reports.records import OutcomeKind, outcome_of
@@ -108,15 +109,6 @@ class OrdersApi:
         person = self._target.people[operation.account % len(self._target.people)]
         body = msgspec.json.encode({"name": person.name, "password": person.password})
         return _read(client.request("POST", "/auth/v1/login", None, body), client, operation)
-
-
-def limit_price_micros(operation: IntendedOperation, instruments: Mapping[str, InstrumentStatus]) -> int | None:
-    """The intended price on the instrument's grid, at least one tick; None for what has no limit price."""
-    if operation.price_offset_ticks is None or operation.symbol is None:
-        return None
-    instrument = instruments[operation.symbol]
-    tick = instrument.tick_micros
-    return max(tick, instrument.reference_price_micros // tick * tick + operation.price_offset_ticks * tick)
 
 
 def order_body(operation: IntendedOperation, instruments: Mapping[str, InstrumentStatus]) -> bytes:

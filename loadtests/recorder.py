@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 
@@ -16,6 +17,7 @@ from reports.rows import Operation
 
 # Turning rows into an Arrow batch holds up every greenlet: small batches keep each stop near a millisecond.
 _ROWS_PER_BATCH = 200
+_FLUSH_EVERY_S = 1.0
 
 
 class Recorder:
@@ -25,6 +27,7 @@ class Recorder:
         self._folder = folder
         self._writer: TableWriter | None = None
         self._schedule: dict[str, object] = {}
+        self._flushed_at = monotonic()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._writer = TableWriter(folder / table_of(share), OPERATIONS, rows_per_batch=_ROWS_PER_BATCH)
@@ -40,8 +43,12 @@ class Recorder:
             announce(self._folder, start_ns, self._schedule)
 
     def add(self, operation: Operation) -> None:
-        if self._writer is not None:
-            self._writer.add(msgspec.structs.asdict(operation))
+        if self._writer is None:
+            return
+        self._writer.add(msgspec.structs.asdict(operation))
+        if monotonic() - self._flushed_at > _FLUSH_EVERY_S:  # a kill takes no more than that with it
+            self._writer.flush()
+            self._flushed_at = monotonic()
 
     def close(self) -> None:
         if self._writer is not None:

@@ -17,14 +17,15 @@ from locust.exception import StopUser
 
 from loadtests.clients import Answer
 from loadtests.intended import IntendedOperation, ScheduleOptions
-from loadtests.orders_api import OrdersApi, Result, limit_price_micros
+from loadtests.orders_api import OrdersApi, Result
 from loadtests.recorder import Recorder
+from loadtests.rows import row_of
 from loadtests.schedule import operations
 from loadtests.shares import Share, Turns
 from loadtests.target import Target
 from reports.records import OutcomeKind
 from reports.rows import Operation
-from trading.core.orders import MICROS_PER_SHARE, NS_PER_S
+from trading.core.orders import NS_PER_S
 
 GENERATOR_FULL = "generator full"
 _STOPPED = b"the generator was stopped before an answer came"
@@ -133,28 +134,16 @@ class OpenLoop:
         self.over.set()
 
     def _row(self, result: Result) -> Operation:
-        answer, operation = result.answer, result.operation
-        return Operation(
-            source="load",
-            operation_id=operation.operation_id,
-            kind=operation.kind,
-            account_id=self._target.accounts[operation.account].account_id,
-            client_order_id=operation.client_order_id,
-            symbol=operation.symbol,
-            side=operation.side,
-            order_type=operation.order_type,
-            time_in_force=operation.time_in_force,
-            quantity=None if operation.quantity is None else operation.quantity * MICROS_PER_SHARE,
-            limit_price_micros=limit_price_micros(operation, self._target.instruments),
-            intended_ns=self._intended_ns(operation),
-            sent_ns=answer and answer.sent_ns,
-            done_ns=answer and answer.done_ns,
-            outcome=result.outcome,
-            http_status=answer and answer.status,
-            order_id=result.order_id,
-            endpoint=result.endpoint,
-            answer=answer.body.decode(errors="replace") if answer else GENERATOR_FULL,
-        )
+        answer = result.answer
+        told = {
+            "sent_ns": answer and answer.sent_ns,
+            "done_ns": answer and answer.done_ns,
+            "http_status": answer and answer.status,
+            "order_id": result.order_id,
+            "endpoint": result.endpoint,
+            "answer": answer.body.decode(errors="replace") if answer else GENERATOR_FULL,
+        }
+        return row_of(result.operation, self._target, self._start_ns, outcome=result.outcome, **told)
 
 
 class TraderUser(User):

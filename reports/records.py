@@ -25,6 +25,8 @@ Events judging reads: ``phase`` {"phase": prepare|warm_up|measure|heal|drain|che
 "evidence": {"bit": bool, ...}}; ``role_changed`` {"node", "role", "epoch"}; ``node_started``, ``node_exited`` {"node"};
 ``database_servers`` {"servers": [{"node", "writable", "epoch"} or {"node", "error"}]}, asked after the drain;
 the database supervisor's ``supervisor_started`` {"primary"}, ``sync_set_shrunk``, ``sync_set_grown`` {"sync"};
+``load_worker`` {"worker", "node", "state", "clock_offset_ns", "clock_error_ns"}, how a distributed load's ended, and
+``load_worker_lost`` {"worker", "node", "recorded", "unclear", "not_offered", "accepted": bool};
 ``ended_early`` {"why"}: the run was interrupted, or something broke it off;
 ``not_recovered`` {"why"}: the platform did not come back once its faults were undone.
 """
@@ -39,6 +41,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
+
+# How the answer begins of an operation whose load worker was lost before it recorded one.
+WORKER_LOST: Final = "the load's worker was lost"
 
 RECORD_VERSION: Final = 2  # 1 counted whole shares
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from reports.latency import Scope, measured_operations, select
 from reports.record import MissingPartError, Record
-from reports.records import OutcomeKind
-from reports.rows import Operation
+from reports.records import WORKER_LOST, OutcomeKind
+from reports.rows import Happening, Operation
 from reports.timeline import NS_PER_MS, NS_PER_S, Fault, faults, measured, phases
 
 MAX_LATENESS_MS: Final = 50.0
 MAX_LATE_SHARE: Final = 0.01
 MAX_RATE_SHORTFALL: Final = 0.02
+MAX_CLOCKS_APART_MS: Final = 5.0
 REQUIRED_PHASES: Final = ("prepare", "warm_up", "measure", "heal", "drain")
 
 
@@ -55,7 +56,8 @@ def judge_validity(record: Record) -> list[Finding]:
 def schedule_kept(record: Record) -> Schedule:
     """Raises MissingPartError when the record has no measured phase or nothing was intended in it."""
     start_ns, end_ns = measured(record)
-    operations = measured_operations(record)
+    # A lost worker's share was nobody's to offer: the loss is a finding of its own.
+    operations = [o for o in measured_operations(record) if not (o.answer or "").startswith(WORKER_LOST)]
     if not operations or end_ns <= start_ns:
         raise MissingPartError("the load intended no operation within the measured phase")
     sent = [operation for operation in operations if operation.sent_ns is not None and operation.sent_ns < end_ns]
@@ -178,6 +180,33 @@ def _rows_missing(record: Record) -> list[str]:
     return reasons
 
 
+def _workers_stayed(record: Record) -> tuple[str, list[str]]:
+    workers = [event for event in record.events if event.event == "load_worker"]
+    lost = [event for event in record.events if event.event == "load_worker_lost"]
+    if not workers:
+        return "one process offered all of the load", []
+    said = [_loss(event) for event in lost]
+    reasons = [text for event, text in zip(lost, said, strict=True) if event.details.get("accepted") is not True]
+    apart_ns = [event.details.get("clock_offset_ns") for event in workers]
+    known = [abs(offset) for offset in apart_ns if isinstance(offset, int)]
+    worst_ms = max(known, default=0) / NS_PER_MS
+    if worst_ms > MAX_CLOCKS_APART_MS:
+        reasons.append(f"the clocks of the load's workers are {worst_ms:,.1f} ms apart")
+    degraded = f"; degraded: {'; '.join(said)}" if said else ""
+    return (
+        f"{len(workers) - len(lost)} of {len(workers)} workers stayed, clocks within {worst_ms:.2f} ms{degraded}",
+        reasons,
+    )
+
+
+def _loss(event: Happening) -> str:
+    unclear, not_offered = event.details.get("unclear"), event.details.get("not_offered")
+    return (
+        f"the load's worker {event.text('node')} was lost: {not_offered} operations of its share were not offered,"
+        f" {unclear} may have been sent"
+    )
+
+
 def _faults_bit(record: Record) -> tuple[str, list[str]]:
     found = faults(record.events)
     reasons = [reason for fault in found for reason in _fault_reasons(fault)]
@@ -209,5 +238,6 @@ _JUDGEMENTS: Final = (
     ("warm_up", "The warm-up was reached", _warm_up_reached),
     ("schedule", "The load generator kept its schedule", _schedule_was_kept),
     ("offered", "The load generator offered all it had scheduled", _nothing_was_left_out),
+    ("workers", "Every worker of the load stayed", _workers_stayed),
     ("faults", "Every fault bit", _faults_bit),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from pydantic import Field, field_validator, model_validator
@@ -83,6 +83,8 @@ class LoadPart(Part):
     profile: str
     rate_per_s: float = Field(gt=0, le=100_000)
     arrivals: ArrivalsPart | None = None  # the profile's unless given
+    workers: int | None = Field(default=None, ge=1, le=16)  # processes that share the load under a master
+    on_worker_loss: Literal["invalid", "degraded"] = "invalid"  # what a run is that lost one
 
     def problems(self) -> Iterator[Problem]:
         """Where within this part, and what is wrong."""

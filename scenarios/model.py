@@ -132,7 +132,7 @@ class TopologyPart(Part):
             raise ValueError(f"each symbol once, got {', '.join(symbols)}")
         return instruments
 
-    def build(self, accounts: tuple[Account, ...] = ()) -> Topology:
+    def build(self, accounts: tuple[Account, ...] = (), *, load_workers: int | None = None) -> Topology:
         """Raises UnknownSelectorError for a ``proxied`` selector that matches no link."""
         return platform_topology(
             instruments=[part.instrument for part in self.instruments],
@@ -140,6 +140,7 @@ class TopologyPart(Part):
             proxied=self.proxied,
             engines=self.engines,
             apis=self.apis,
+            load_workers=load_workers or 0,
         )
 
 
@@ -211,7 +212,7 @@ def problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
             selectors_good = False
             yield ("topology", "proxied", index), str(error)
     if selectors_good:
-        topology = scenario.topology.build()
+        topology = scenario.topology.build(load_workers=scenario.load.workers)
         for index, fault in enumerate(scenario.faults):
             for key, message in _fault_problems(fault, scenario.phases, topology):
                 yield ("faults", index, key), message

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtests.command import LOAD_FILE, LoadOptions, announced_start, locust_command
+from loadtests.command import LOAD_FILE, Crewed, LoadOptions, announced_start, locust_command
 from scenarios.model import Scenario
 from simulator.market.accounts import TraderKind, market_accounts
 from stack.accounts import generate_accounts
@@ -20,7 +21,9 @@ from stack.programs import python_env
 from stack.topology import Account, Topology
 
 MARKET, LOAD = "market:1", "load:1"
+STATUS_FILE = "status.json"
 _LOAD_LIMIT_S = 30.0
+_WORKER_LIMIT_S = 5.0
 _PAUSE_S = 0.05
 
 
@@ -53,7 +56,7 @@ def scenario_topology(scenario: Scenario) -> Topology:
     alike = generate_accounts(part.count, cash_micros=part.cash_micros, shares=dict.fromkeys(symbols, part.shares))
     load = [replace(account, multiplier=2 if part.margin else 1) for account in alike]
     market = _market_accounts(symbols, first_id=part.count + 1) if scenario.market else ()
-    return scenario.topology.build((*load, *market))
+    return scenario.topology.build((*load, *market), load_workers=scenario.load.workers)
 
 
 def _market_accounts(symbols: Iterable[str], first_id: int) -> tuple[Account, ...]:
@@ -68,7 +71,7 @@ def _market_accounts(symbols: Iterable[str], first_id: int) -> tuple[Account, ..
 
 def write_status(stack: EmbeddedStack) -> Path:
     """The stack's status for its programs. It holds the accounts' secrets, so it stays out of the record."""
-    path = stack.folder / "status.json"
+    path = stack.folder / STATUS_FILE
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(stack.status().model_dump_json(by_alias=True))
     return path
@@ -87,10 +90,42 @@ def start_subscriber(stack: EmbeddedStack, *, status: Path, record: Path) -> Pro
     return Program("the feed's subscriber", ChildProcess.start(Launch(argv, python_env(), log, cwd=Path.cwd())), log)
 
 
-async def start_load(stack: EmbeddedStack, options: LoadOptions) -> Program:
-    argv, env = locust_command(options, python_env())
-    process = await stack.start_program(LOAD, argv, env)
-    return Program("the load", process, stack.options.log_folder / f"{LOAD}.log")
+async def start_load(stack: EmbeddedStack, options: LoadOptions, workers: int | None) -> list[Program]:
+    """The workers of a distributed load first, last the process whose end is the end of the load."""
+    if workers is None:
+        return [await _start_load(stack, LOAD, locust_command(options, python_env()))]
+    port = _free_port()
+    master = await _start_load(stack, LOAD, locust_command(options, python_env(), Crewed(port, workers)))
+    started = []
+    for number in range(workers):
+        node = f"load:{number + 2}"
+        started.append(await _start_load(stack, node, locust_command(options, python_env(), Crewed(port, node=node))))
+    return [*started, master]
+
+
+def is_load(program: Program) -> bool:
+    return program.name.startswith(LOAD.partition(":")[0])
+
+
+async def _start_load(stack: EmbeddedStack, name: str, command: tuple[list[str], dict[str, str]]) -> Program:
+    process = await stack.start_program(name, *command)
+    return Program(name, process, stack.options.log_folder / f"{name}.log")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+async def end_workers(stack: EmbeddedStack, programs: Iterable[Program]) -> None:
+    """After their master: each has been told to end, and one that is past hearing is killed."""
+    for program in programs:
+        try:
+            async with asyncio.timeout(_WORKER_LIMIT_S):
+                await program.process.wait()
+        except TimeoutError:
+            await stack.kill(program.name)
 
 
 async def load_start_ns(record: Path, programs: Iterable[Program]) -> int:

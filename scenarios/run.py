@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,9 @@ from chaos.fault_log import FaultLog
 from chaos.faults.lose import Lose
 from chaos.faults.wrong_delete import WrongDelete
 from loadtests.command import LoadOptions
+from loadtests.lost import complete_lost_shares
+from loadtests.target import read_target
+from loadtests.workers import crew_report
 from reports.record import Record
 from reports.render import rebuild
 from reports.results import Verdict
@@ -28,10 +31,13 @@ from scenarios.loader import LoadedScenario
 from scenarios.platform_state import PlatformState
 from scenarios.programs import (
     MARKET,
+    STATUS_FILE,
     NotRecoveredError,
     Program,
     RunError,
     announced_schedule,
+    end_workers,
+    is_load,
     load_start_ns,
     scenario_topology,
     sleep_while_running,
@@ -41,7 +47,7 @@ from scenarios.programs import (
     write_status,
 )
 from scenarios.progress import Progress
-from scenarios.record import RunRecord, run_description, topology_description
+from scenarios.record import RunRecord, load_schedule, run_description, topology_description
 from scenarios.sampler import Sampler
 from scenarios.schedule import fault_schedule
 from stack.embedded import EmbeddedStack
@@ -131,7 +137,7 @@ class Run:
             if scenario.market:
                 self.programs.append(await start_market(stack, status=status, record=folder, seed=seed))
                 await self._two_sided_market(stack)
-            self.programs.append(await start_load(stack, self._load_options(status)))
+            self.programs += await start_load(stack, self._load_options(status), scenario.load.workers)
             load_from_ns = await load_start_ns(folder, self.programs)
             if announced_schedule(folder) != self.load_schedule_digest:
                 raise RunError(f"the profile {scenario.load.profile} draws another schedule than the one in run.json")
@@ -165,7 +171,7 @@ class Run:
             try:
                 until_ns = self.measure_from_ns + int(phases.measure_s * _NS)
                 # The load may be done a moment before the phase: its last operation is drawn, not fixed.
-                steady = [program for program in self.programs if program.name != "the load"]
+                steady = [program for program in self.programs if not is_load(program)]
                 await sleep_while_running((until_ns - time.time_ns()) / _NS, steady)
             finally:
                 following.cancel()
@@ -186,7 +192,7 @@ class Run:
     async def _drain(self, stack: EmbeddedStack) -> None:
         limit_s = self.loaded.scenario.phases.drain_s
         with self._phase("drain", "waiting for the last answers and the feed") as results:
-            load = self.programs[-1]
+            *workers, load = [program for program in self.programs if is_load(program)]
             try:
                 async with asyncio.timeout(limit_s):
                     if await load.process.wait() != 0:
@@ -198,11 +204,24 @@ class Run:
                 raise RunError(
                     f"{load.name} did not end within {duration_text(limit_s)} of its last operation"
                 ) from None
+            await end_workers(stack, workers)
+            await asyncio.to_thread(self._account_for_workers, stack)
             sequence = await self._feed_caught_up(stack, limit_s)
             subscriber = self.programs[0].process
             if await subscriber.terminate(within_s=5) != 0:
                 raise RunError(self.programs[0].failure())
             results.append(f"everything answered, the feed is at {sequence}")
+
+    def _account_for_workers(self, stack: EmbeddedStack) -> None:
+        """What lost workers left unsaid gets its rows, and the events tell how each worker fared."""
+        scenario, folder = self.loaded.scenario, self.record.folder
+        for worker in crew_report(folder):
+            self.record.event("load_worker", **worker)
+        schedule = load_schedule(scenario, self.options.seed)
+        for lost in complete_lost_shares(folder, schedule, read_target(stack.folder / STATUS_FILE)):
+            accepted = scenario.load.on_worker_loss == "degraded"
+            self.record.event("load_worker_lost", **asdict(lost), accepted=accepted)
+            self.progress.line(f"{lost.node} was lost, {lost.not_offered:,} operations were not offered")
 
     async def _feed_caught_up(self, stack: EmbeddedStack, limit_s: float) -> int:
         try:

@@ -134,9 +134,11 @@ def platform_topology(
     engines: int = 2,
     apis: int = 2,
     feeds: int = 1,
+    load_workers: int = 0,
 ) -> Topology:
     """The embedded platform: PostgreSQL cluster, Redis pair and sentinels, Toxiproxy, engines, apis, feeds, clients.
 
+    A distributed load is ``load:1``, the master, and a node for each worker; all of them use the master's links.
     ``proxied`` holds link selectors (see ``matching_links``); each link one matches gets a proxy.
     Raises UnknownSelectorError for a selector that matches no link.
     """
@@ -147,6 +149,7 @@ def platform_topology(
     api_nodes = tuple(Node(Role.API, str(n + 1)) for n in range(apis))
     feed_nodes = tuple(Node(Role.FEED, str(n + 1)) for n in range(feeds))
     market, load = Node(Role.MARKET, "1"), Node(Role.LOAD, "1")
+    workers = tuple(Node(Role.LOAD, str(n + 2)) for n in range(load_workers))
     paths = [
         *((follower, server) for follower in (*pair, replica, receiver) for server in pair if server != follower),
         *((engine, server) for engine in engine_nodes for server in (*pair, *redis)),
@@ -159,7 +162,7 @@ def platform_topology(
     chosen = {link.name for selector in proxied for link in matching_links(links, selector)}
     servers = (*pair, replica, receiver, supervisor, backup, *redis, *sentinel_nodes(), toxiproxy)
     return Topology(
-        nodes=(*servers, *engine_nodes, *api_nodes, *feed_nodes, market, load),
+        nodes=(*servers, *engine_nodes, *api_nodes, *feed_nodes, market, load, *workers),
         links=tuple(Link(link.client, link.server, proxied=link.name in chosen) for link in links),
         instruments=tuple(instruments),
         accounts=tuple(accounts),

@@ -9,6 +9,7 @@ import pytest
 
 from reports.latency import Scope, select
 from reports.record import Record
+from reports.records import WORKER_LOST
 from reports.run_folder import EventLog
 from reports.tests.synthetic import read_rows, write_table
 from reports.timeline import measured
@@ -187,3 +188,37 @@ def test_a_run_that_was_interrupted_stays_invalid_however_complete_its_record_lo
     with EventLog(folder) as log:
         log.add("ended_early", why="interrupted")
     assert reasons(folder) == ["the run ended early: interrupted"]
+
+
+def test_a_lost_worker_of_the_load_makes_the_run_invalid_unless_the_scenario_accepts_it(folder: Path) -> None:
+    lose_worker(folder, accepted=False)
+    assert reasons(folder) == [
+        "the load's worker load:3 was lost: 300 operations of its share were not offered, 4 may have been sent"
+    ]
+
+
+def test_a_loss_that_the_scenario_accepts_is_told_and_the_rest_is_judged(folder: Path) -> None:
+    lose_worker(folder, accepted=True)
+    (finding,) = (one for one in judge_validity(Record(folder)) if one.name == "workers")
+    assert reasons(folder) == []
+    assert "1 of 2 workers stayed" in finding.summary
+    assert "degraded: the load's worker load:3 was lost" in finding.summary
+
+
+def test_workers_whose_clocks_are_apart_make_the_run_invalid(folder: Path) -> None:
+    with EventLog(folder) as log:
+        log.add("load_worker", worker=1, node="load:2", state="over", clock_offset_ns=7_000_000, clock_error_ns=9)
+    assert reasons(folder) == ["the clocks of the load's workers are 7.0 ms apart"]
+
+
+def lose_worker(folder: Path, *, accepted: bool) -> None:
+    """The second of two, with so much of its share that a generator alone would be invalid for it."""
+    rows = read_rows(folder, "operations")
+    for row in rows[::2][-304:]:
+        row.update(sent_ns=None, done_ns=None, http_status=None, order_id=None, outcome="fail")
+        row["answer"] = f"{WORKER_LOST}: not offered"
+    write_table(folder, "operations", rows)
+    with EventLog(folder) as log:
+        for number, state in ((1, "over"), (2, "lost")):
+            log.add("load_worker", worker=number, node=f"load:{number + 1}", state=state, clock_offset_ns=1_000)
+        log.add("load_worker_lost", worker=2, node="load:3", unclear=4, not_offered=300, accepted=accepted)

@@ -35,7 +35,8 @@ def examine(record: Record) -> Findings:
 def _problem(order: OrderView, operations: list[Operation], known: set[OrderId]) -> str | None:
     if order.parent_id is not None and not order.client_order_id:  # a leg, which was asked for with its entry
         return None if order.parent_id in known else f"is a leg of order {order.parent_id}, which does not exist"
-    if not any(operation.sent_ns is not None for operation in operations):
+    # What became of an unknown one nobody can tell, not even that it was not sent: its generator may have died.
+    if not any(one.sent_ns is not None or one.outcome is OutcomeKind.UNKNOWN for one in operations):
         return "nobody sent it"
     if all(operation.outcome is OutcomeKind.FAIL for operation in operations):
         return f"it was refused (HTTP {operations[-1].http_status}) and exists all the same"

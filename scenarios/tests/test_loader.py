@@ -41,7 +41,7 @@ def _with_term(term: str) -> tuple[str, str]:
     return _PRICE, f"{_PRICE}, {term}"
 
 
-def _arrivals(given: str, *complaints: str) -> tuple[str, str, list[str]]:
+def _in_load(given: str, *complaints: str) -> tuple[str, str, list[str]]:
     return "rate_per_s: 10", f"rate_per_s: 10\n  {given}", list(complaints)
 
 
@@ -69,21 +69,19 @@ WRONG = [
     ("rate_per_s: 10", "rate_per_s: true", ["10: load.rate_per_s: expected a number, got True"]),
     ("rate_per_s: 10", "rate_per_s: -1", ["10: load.rate_per_s: should be greater than 0"]),
     ("profile: trading_day", "profile: trading_dya", ["9: load.profile: no load profile 'trading_dya'; there are"]),
-    _arrivals("arrivals: fractal", "11: load.arrivals.kind: unknown arrivals 'fractal'; there are constant, poisson"),
-    _arrivals(
-        "arrivals: ramp", "11: load.arrivals: ramp arrivals need 'over'", "11: load.arrivals: ramp arrivals need"
-    ),
-    _arrivals("arrivals: {kind: step, to_per_s: 5}", "11: load.arrivals: step arrivals need 'at'"),
-    _arrivals("arrivals: {kind: step, to_per_s: 5, at: 2}", "11: load.arrivals.at: 2 is no duration"),
-    _arrivals("arrivals:\n    kind: constant\n    at: 2 s", "13: load.arrivals.at: constant arrivals do not take it"),
-    _arrivals("arrivals:\n    kind: ramp\n    topersec: 5", "13: load.arrivals.topersec: unknown key; did you mean"),
-    _arrivals("arrivals: {kind: ramp, to_per_s: -5, over: 2 s}", "11: load.arrivals.to_per_s: -5 is too small"),
-    _arrivals("arrivals: {kind: ramp, to_per_s: 5, over: 0 s}", "11: load.arrivals.over: 0 is too small"),
-    _arrivals(
-        "arrivals: {kind: sine, amplitude_per_s: 11, period: 2 s}", "11: load.arrivals.amplitude_per_s: 11 would"
-    ),
-    _arrivals("arrivals: {kind: hawkes, branching: 1.0, decay_per_s: 1}", "11: load.arrivals.branching: each arrival"),
-    _arrivals("arrivals: {kind: replay, recording: /none}", "11: load.arrivals.recording: /none: not a recorded day"),
+    _in_load("workers: 0", "11: load.workers: should be greater than or equal to 1"),
+    _in_load("on_worker_loss: cry", "11: load.on_worker_loss: should be 'invalid' or 'degraded'"),
+    _in_load("arrivals: fractal", "11: load.arrivals.kind: unknown arrivals 'fractal'; there are constant, poisson"),
+    _in_load("arrivals: ramp", "11: load.arrivals: ramp arrivals need 'over'", "11: load.arrivals: ramp arrivals need"),
+    _in_load("arrivals: {kind: step, to_per_s: 5}", "11: load.arrivals: step arrivals need 'at'"),
+    _in_load("arrivals: {kind: step, to_per_s: 5, at: 2}", "11: load.arrivals.at: 2 is no duration"),
+    _in_load("arrivals:\n    kind: constant\n    at: 2 s", "13: load.arrivals.at: constant arrivals do not take it"),
+    _in_load("arrivals:\n    kind: ramp\n    topersec: 5", "13: load.arrivals.topersec: unknown key; did you mean"),
+    _in_load("arrivals: {kind: ramp, to_per_s: -5, over: 2 s}", "11: load.arrivals.to_per_s: -5 is too small"),
+    _in_load("arrivals: {kind: ramp, to_per_s: 5, over: 0 s}", "11: load.arrivals.over: 0 is too small"),
+    _in_load("arrivals: {kind: sine, amplitude_per_s: 11, period: 2 s}", "11: load.arrivals.amplitude_per_s: 11 would"),
+    _in_load("arrivals: {kind: hawkes, branching: 1.0, decay_per_s: 1}", "11: load.arrivals.branching: each arrival"),
+    _in_load("arrivals: {kind: replay, recording: /none}", "11: load.arrivals.recording: /none: not a recorded day"),
     ("seed: 3", "seed: 3.5", ["2: seed: expected a whole number, got 3.5"]),
     ("seed: 3", "seed: true", ["2: seed: expected a whole number, got True"]),
     ('"0.01"', "0.01", ["5: topology.instruments[0].tick: 0.01 must be quoted"]),
