@@ -33,7 +33,7 @@ the database supervisor's ``supervisor_started`` {"primary"}, ``sync_set_shrunk`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -197,6 +197,9 @@ BALANCES: Final = pa.schema(
 DATABASE_TABLES: Final = {"journal": JOURNAL, "orders": ORDERS, "fills": FILLS, "ledger": LEDGER, "balances": BALANCES}
 
 
+_ROWS_PER_GROUP: Final = 50_000
+
+
 class TableWriter:
     """Streams rows of one schema to an Arrow IPC file; ``close`` turns it into Parquet.
 
@@ -234,11 +237,11 @@ class TableWriter:
         self.flush()
         self._stream.close()
         self._file.close()
-        table = _read_stream(self._stream_path)
-        if table.num_rows != self._written:  # a batch was torn by a disk that was full for a while
-            raise OSError(f"{self._stream_path} holds {table.num_rows:,} of {self._written:,} rows")
         partial = self._path.with_suffix(".parquet.partial")
-        pq.write_table(table, partial, compression="zstd")
+        rows = _stream_to_parquet(self._stream_path, partial)
+        if rows != self._written:  # a batch was torn by a disk that was full for a while
+            partial.unlink()
+            raise OSError(f"{self._stream_path} holds {rows:,} of {self._written:,} rows")
         partial.replace(self._path)
         self._stream_path.unlink()
 
@@ -254,13 +257,35 @@ def read_table(folder: Path, name: str) -> pa.Table:
     return _read_stream(folder / f"{name}.arrows")
 
 
+def _stream_to_parquet(source: Path, target: Path) -> int:
+    """Rows written. One row group after another, so that memory does not grow with the table."""
+    rows = 0
+    with source.open("rb") as file:
+        reader = ipc.open_stream(file)
+        with pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
+            waiting: list[pa.RecordBatch] = []
+            group_from = 0
+            for batch in _batches(reader):
+                rows += batch.num_rows
+                waiting.append(batch)
+                if rows - group_from >= _ROWS_PER_GROUP:
+                    writer.write_table(pa.Table.from_batches(waiting))
+                    waiting, group_from = [], rows
+            if waiting:
+                writer.write_table(pa.Table.from_batches(waiting))
+    return rows
+
+
 def _read_stream(path: Path) -> pa.Table:
     with path.open("rb") as file:
         reader = ipc.open_stream(file)
-        batches = []
-        while True:
-            try:
-                batches.append(reader.read_next_batch())
-            except (StopIteration, pa.ArrowInvalid, OSError):  # the end, or the torn batch a kill left behind
-                break
-        return pa.Table.from_batches(batches, schema=reader.schema)
+        return pa.Table.from_batches(list(_batches(reader)), schema=reader.schema)
+
+
+def _batches(reader: ipc.RecordBatchStreamReader) -> Iterator[pa.RecordBatch]:
+    """Up to the end, or to the torn batch that a kill left behind."""
+    while True:
+        try:
+            yield reader.read_next_batch()
+        except (StopIteration, pa.ArrowInvalid, OSError):
+            return
