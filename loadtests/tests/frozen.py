@@ -16,7 +16,7 @@ from reports.latency import percentile
 from reports.records import read_table
 from trading.core.orders import NS_PER_S
 
-RATE_PER_S = 40.0
+RATE_PER_S = 20.0
 FREEZE_S = 5.0
 FREEZE_AFTER_S = 2.0
 
@@ -28,20 +28,21 @@ class Freeze:
     after_s: float = FREEZE_AFTER_S
     seconds: float = FREEZE_S
     first_ns: int = field(default=0, init=False)
-    frozen: bool = field(default=False, init=False)
+    lasted_s: float = field(default=0.0, init=False)
 
     async def __call__(self, request: Request) -> Reply:
         self.first_ns = self.first_ns or time_ns()
-        if not self.frozen and time_ns() - self.first_ns > self.after_s * NS_PER_S:
-            self.frozen = True
+        if not self.lasted_s and time_ns() - self.first_ns > self.after_s * NS_PER_S:
+            began_ns = time_ns()
             sleep(self.seconds)  # noqa: ASYNC251 (that nothing else is served meanwhile is the point)
+            self.lasted_s = (time_ns() - began_ns) / NS_PER_S
         return await accept(request)
 
 
-def analytic_p99_s(duration_s: float) -> float:
+def analytic_p99_s(freeze: Freeze, duration_s: float) -> float:
     """Evenly spaced arrivals meet the freeze with every wait from all of it to nothing, each as often; a hundredth of
     all arrivals waited longer than the 99th percentile."""
-    return FREEZE_S - 0.01 * duration_s
+    return freeze.lasted_s - 0.01 * duration_s
 
 
 def frozen_options(folder: Path, url: str, duration_s: float) -> LoadOptions:
