@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.arrivals import Arrivals, arrivals_text
+from loadtests.flows import PROFILES
 
 LOAD_FILE = "load.json"
 WORKERS_FILE = "load_workers.json"
@@ -71,10 +72,12 @@ def locust_command(
     SIGINT end it early, with a readable record in which operations under way are unknown. A worker ends when its master
     does.
     """
+    watching = PROFILES[options.profile.stem].watching if options.profile.stem in PROFILES else None
+    users = options.traders + (watching.subscribers if watching else 0)
     arguments = {
         "--locustfile": options.profile,
-        "--users": options.traders,
-        "--spawn-rate": options.traders,
+        "--users": users,
+        "--spawn-rate": users,
         "--elson-status": options.status,
         "--elson-record": options.record,
         "--elson-seed": options.seed,

@@ -11,6 +11,17 @@ from loadtests.intended import TRADING_DAY, Mix
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """Feed subscribers beside the traders: ``slow`` of them stop for ``pause_s`` after each frame; all drop their
+    connection at once every ``reconnect_every_s`` (0: never)."""
+
+    subscribers: int
+    slow: int = 0
+    pause_s: float = 0.5
+    reconnect_every_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """``mix`` of what is offered; ``min_age_s`` of an order before its trader touches it again; ``arrivals`` unless
     others are asked for."""
@@ -18,6 +29,7 @@ class Profile:
     mix: Mix
     min_age_s: float = 1.0
     arrivals: Arrivals = field(default_factory=Poisson)
+    watching: Watching | None = None
 
 
 PROFILES: Final[Mapping[str, Profile]] = {
@@ -33,6 +45,9 @@ PROFILES: Final[Mapping[str, Profile]] = {
     "read_mostly": Profile(
         Mix(passive=0.04, marketable=0.01, read=0.45, positions=0.25, orders=0.25),
     ),
+    "feed_fanout": Profile(TRADING_DAY, watching=Watching(subscribers=30)),
+    "reconnect_storm": Profile(TRADING_DAY, watching=Watching(subscribers=30, reconnect_every_s=5.0)),
+    "slow_consumer": Profile(TRADING_DAY, watching=Watching(subscribers=20, slow=5)),
     "mixed": Profile(
         Mix(
             passive=0.35,

@@ -27,6 +27,7 @@ from loadtests.replay import RecordingError
 from loadtests.shares import Share
 from loadtests.target import Target, TargetError, find_target, read_target
 from loadtests.traders import LoopOptions, OpenLoop, TraderUser
+from loadtests.watchers import Gallery, WatcherUser
 from loadtests.workers import Worker
 from reports.records import OutcomeKind
 from reports.rows import Operation
@@ -56,11 +57,14 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     group.add_argument("--elson-max-in-flight", type=int, default=512, help="operations under way at once")
 
 
-def serve_profile(name: str, trader: type[TraderUser]) -> None:
+def serve_profile(name: str, trader: type[TraderUser], watcher: type[WatcherUser] | None = None) -> None:
     """Makes the locustfile that calls it the profile ``name``."""
+    profile = PROFILES[name]
+    if watcher is not None and profile.watching is not None:
+        watcher.fixed_count = profile.watching.subscribers
 
     def start(environment: Environment, **_: Any) -> None:
-        Generator(environment, trader, PROFILES[name])
+        Generator(environment, trader, profile, watcher)
 
     hooks: Any = locust.events
     hooks.init_command_line_parser.add_listener(add_arguments)
@@ -70,17 +74,26 @@ def serve_profile(name: str, trader: type[TraderUser]) -> None:
 class Generator:
     """The tests of one Locust process: starts a loop with each, ends it, and the process with a measured one."""
 
-    def __init__(self, environment: Environment, trader: type[TraderUser], profile: Profile) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        trader: type[TraderUser],
+        profile: Profile,
+        watcher: type[WatcherUser] | None = None,
+    ) -> None:
         """Finds what to trade with; anything wrong with it is wrong usage, and ends the process."""
         options = environment.parsed_options
         assert options is not None
         self._environment = environment
         self._options: Namespace = options
         self._trader = trader
-        self._profile = profile
+        self._profile, self._watcher = profile, watcher
+        self._gallery: Gallery | None = None
         self._target = _target(options, environment.host)
         if profile.mix.login and not self._target.people:
             _wrong_usage("the stack has nobody who could log in")
+        if profile.watching and not self._target.feeds:
+            _wrong_usage("the stack has no feed to watch")
         _schedule_options(options, profile, self._target)
         self._loop: OpenLoop | None = None
         self._crew: Crew | None = None
@@ -140,6 +153,9 @@ class Generator:
         )
         logging.getLogger(__name__).info("seed %d", options.schedule.seed)
         self._trader.loop = self._loop = OpenLoop(options, self._target, self._report)
+        if self._watcher is not None and self._profile.watching is not None:
+            self._gallery = Gallery(self._target, self._profile.watching, self._environment, options.record, share)
+            self._watcher.gallery = self._gallery
         gevent.spawn(self._await_end, self._loop)
 
     def _stop(self, **_: Any) -> None:
@@ -147,6 +163,9 @@ class Generator:
         try:
             if loop is not None:
                 loop.close()
+            if self._gallery is not None:
+                self._gallery.write()
+                self._gallery = None
             if self._crew is not None:
                 self._crew.dismiss()
         except OSError as error:

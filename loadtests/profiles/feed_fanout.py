@@ -1,0 +1,25 @@
+"""Many subscribers on every symbol's book while orders come in: reach, gaps, and how old the news is.
+
+Works bare, web UI included, against the stack that is running (or the one in ``--elson-status``)::
+
+    locust -f loadtests/profiles/feed_fanout.py --users 40
+
+So many users are subscribers, the others are traders; the log ends with how well the feed served.
+"""
+
+from __future__ import annotations
+
+from loadtests.generator import serve_profile
+from loadtests.traders import TraderUser
+from loadtests.watchers import WatcherUser
+
+
+class Trader(TraderUser):
+    """Who makes the news."""
+
+
+class Watcher(WatcherUser):
+    """Who follows it."""
+
+
+serve_profile("feed_fanout", Trader, Watcher)
