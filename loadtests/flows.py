@@ -12,12 +12,9 @@ from loadtests.intended import TRADING_DAY, Mix
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Feed subscribers beside the traders: ``slow`` of them stop for ``pause_s`` after each frame; all drop their
-    connection at once every ``reconnect_every_s`` (0: never)."""
+    """Feed subscribers beside the traders; all drop their connection at once every ``reconnect_every_s`` (0: never)."""
 
     subscribers: int
-    slow: int = 0
-    pause_s: float = 0.5
     reconnect_every_s: float = 0.0
 
 
@@ -47,7 +44,6 @@ PROFILES: Final[Mapping[str, Profile]] = {
     ),
     "feed_fanout": Profile(TRADING_DAY, watching=Watching(subscribers=30)),
     "reconnect_storm": Profile(TRADING_DAY, watching=Watching(subscribers=30, reconnect_every_s=5.0)),
-    "slow_consumer": Profile(TRADING_DAY, watching=Watching(subscribers=20, slow=5)),
     "mixed": Profile(
         Mix(
             passive=0.35,

@@ -40,8 +40,8 @@ class Gallery:
     watches: list[Watch] = field(default_factory=list)
 
     def join(self) -> Watch:
-        """The next subscriber's; the first ones are the slow ones."""
-        watch = Watch(slow=len(self.watches) < self.watching.slow)
+        """The next subscriber's."""
+        watch = Watch()
         self.watches.append(watch)
         return watch
 
@@ -96,8 +96,6 @@ class WatcherUser(User):
                         watch.waits_ms.append((now_ns - wished_ns) / 1e6)
                         _told(gallery.environment, watch.waits_ms[-1], None)
                     watch.take(message, now_ns)
-                if watch.slow:
-                    gevent.sleep(gallery.watching.pause_s)
 
 
 def _subscribe(feed: ClientConnection, target: Target, watch: Watch) -> None:

@@ -35,7 +35,6 @@ class Watch:
     """Of one subscriber over all its connections. ``first`` and ``last`` are sequence numbers by symbol, ``ages``
     counts messages by the logarithm of how old they were."""
 
-    slow: bool = False
     received: int = 0
     gaps: int = 0
     missed: int = 0
@@ -65,17 +64,12 @@ class Watch:
 
 
 def quality(watches: Sequence[Watch]) -> dict[str, Any]:
-    """Of all of them, and of the slow and the quick ones apart. ``reach`` is received of what was there to receive
-    since each one's first book, as far as any of them knows."""
+    """Of all of them. ``reach`` is received of what was there to receive since each one's first book, as far as any of
+    them knows."""
     newest: dict[str, int] = {}
     for watch in watches:
         for symbol, number in watch.last.items():
             newest[symbol] = max(newest.get(symbol, 0), number)
-    groups = {"all": watches, "quick": [w for w in watches if not w.slow], "slow": [w for w in watches if w.slow]}
-    return {name: _quality(group, newest) for name, group in groups.items() if group}
-
-
-def _quality(watches: Sequence[Watch], newest: dict[str, int]) -> dict[str, Any]:
     there_were = sum(newest[symbol] - first for watch in watches for symbol, first in watch.first.items())
     ages: Counter[int] = sum((watch.ages for watch in watches), Counter())
     waits = sorted(wait for watch in watches for wait in watch.waits_ms)
