@@ -5,12 +5,16 @@ Traders see it through noise of their own. A day's news moves it at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
 from math import exp, log, sqrt
 
 import numpy as np
 
 from simulator.days.clock import MarketClock
+from simulator.days.grid import BLOCK, Blocks, Draws, blocks_of, normal_draws
 from trading.core.orders import NS_PER_S
 
 
@@ -29,27 +33,26 @@ class Worth:
     common: float = 0.0
 
 
-@dataclass(slots=True)
 class Fundamental:
-    """The path of one symbol, as logarithms on the clock's grid; ``news`` are (at_ns, change of the logarithm)."""
+    """The path of one symbol, on the grid of its clock; ``news`` are (at_ns, change of the logarithm)."""
 
-    path: list[float]
-    start_ns: int
-    step_ns: int
-    news: list[tuple[int, float]] = field(default_factory=list)
+    __slots__ = ("_last", "_paths", "_start_ns", "_step_ns", "news")
+
+    def __init__(self, path: Callable[[int], np.ndarray], steps: int, start_ns: int, step_ns: int) -> None:
+        """``path(number)``: the logarithm of the worth at the beginning of each step of that block, and at its end."""
+        self._paths = Blocks(blocks_of(steps), lambda number: array("d", path(number).tobytes()))
+        self._start_ns, self._step_ns, self._last = start_ns, step_ns, steps - 1
+        self.news: list[tuple[int, float]] = []
 
     def micros(self, at_ns: int) -> float:
         """What a share is worth, in micro-dollars."""
-        step = max(0, at_ns - self.start_ns) // self.step_ns
-        value = self.path[step if step < len(self.path) else -1]
+        step = min(max(0, at_ns - self._start_ns) // self._step_ns, self._last + 1)
+        number = min(step, self._last) // BLOCK
+        value = (self._paths.kept[number] or self._paths.make(number))[step - number * BLOCK]
         for news_ns, change in self.news:
             if news_ns <= at_ns:
                 value += change
         return exp(value)
-
-
-def common_shocks(rng: np.random.Generator, steps: int) -> np.ndarray:
-    return rng.standard_normal(steps)
 
 
 def fundamental(
@@ -58,19 +61,36 @@ def fundamental(
     clock: MarketClock,
     *,
     rng: np.random.Generator,
-    common: np.ndarray,
+    common: Draws,
+    steps: int,
     start_ns: int,
     step_ns: int = NS_PER_S,
 ) -> Fundamental:
     """``common``: a standard normal number for each step, the same for every symbol."""
-    steps = len(common)
-    readings = np.array([clock.read(start_ns + step * step_ns) for step in range(steps + 1)])
-    passed = np.diff(readings)
-    fraction = passed / max(readings[-1], 1e-9)
-    own = rng.standard_normal(steps)
-    shocks = sqrt(worth.common) * common + sqrt(1.0 - worth.common) * own
-    moves = worth.volatility * np.sqrt(fraction) * shocks + worth.drift * fraction
-    jumps = rng.poisson(worth.jumps_per_day * fraction) if worth.jumps_per_day else np.zeros(steps)
-    moves += worth.jump * np.sqrt(jumps) * rng.standard_normal(steps)
-    path = log(first_micros) + np.concatenate(([0.0], np.cumsum(moves)))
-    return Fundamental(path.tolist(), start_ns, step_ns)
+
+    def fraction(number: int) -> np.ndarray:
+        return clock.passed_s(number) / clock.total_s
+
+    own = normal_draws(rng, steps)
+    blocks = blocks_of(steps)
+    jumps = (
+        Draws(rng, blocks, lambda again, number: again.poisson(worth.jumps_per_day * fraction(number)))
+        if worth.jumps_per_day
+        else None
+    )
+    sizes = normal_draws(rng, steps)
+
+    def moves(number: int) -> np.ndarray:
+        shocks = sqrt(worth.common) * common.block(number) + sqrt(1.0 - worth.common) * own.block(number)
+        part = fraction(number)
+        changes: np.ndarray = worth.volatility * np.sqrt(part) * shocks + worth.drift * part
+        if jumps is not None:
+            changes += worth.jump * np.sqrt(jumps.block(number)) * sizes.block(number)
+        return changes
+
+    begins = list(accumulate((float(moves(number).sum()) for number in range(blocks)), initial=log(first_micros)))
+
+    def path(number: int) -> np.ndarray:
+        return begins[number] + np.concatenate(([0.0], np.cumsum(moves(number))))
+
+    return Fundamental(path, steps, start_ns, step_ns)

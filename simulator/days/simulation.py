@@ -13,7 +13,8 @@ from simulator.days.arrivals import Replay
 from simulator.days.clock import market_clock
 from simulator.days.day import Day, FatFinger, Happening, News, Outage, TraderGroup
 from simulator.days.desk import Desk
-from simulator.days.fundamental import common_shocks, fundamental
+from simulator.days.fundamental import fundamental
+from simulator.days.grid import normal_draws
 from simulator.days.kernel import Kernel
 from simulator.days.marketplace import Listing, Marketplace
 from simulator.days.model import LimitWords, micros
@@ -111,11 +112,13 @@ class Simulation:
         sessions, first_ns = self.day.sessions, self.day.sessions.first_ns
         activity, worth = self.day.activity.build(), self.day.worth.build()
         steps = -(-(sessions.close - first_ns) // NS_PER_S)
-        common = common_shocks(generator(self.seed, "common factor"), steps)
+        common = normal_draws(generator(self.seed, "common factor"), steps)
         for words in self.day.symbols:
             rng = generator(self.seed, f"market of {words.symbol}")
             clock = market_clock(activity, rng, start_ns=first_ns, end_ns=sessions.close)
-            value = fundamental(worth, micros(words.price), clock, rng=rng, common=common, start_ns=first_ns)
+            value = fundamental(
+                worth, micros(words.price), clock, rng=rng, common=common, steps=steps, start_ns=first_ns
+            )
             self.marketplace.list(words.instrument(), value, clock)
 
     def _admit_group(self, group: TraderGroup) -> None:
