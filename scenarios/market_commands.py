@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as json_module
 import sys
 from collections.abc import Sequence
@@ -11,11 +10,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import uvloop
 from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
-from simulator.days.live import LiveReport
+from simulator.days.live_report import LiveReport
 from simulator.days.live_session import trade_live
 from simulator.days.loader import DayError, LoadedDay, check_symbols, day_names, find_day
 from simulator.days.model import Moment
@@ -85,7 +85,7 @@ def _trade(loaded: LoadedDay, seed: int, folder: Path, live: Live) -> tuple[Simu
     check_symbols(loaded, {instrument.symbol for instrument in status.instruments})
     until_ns = None if live.until is None else TypeAdapter(Moment).validate_python(live.until)
     simulation = Simulation(loaded.day, seed, folder)
-    report = asyncio.run(trade_live(simulation, status, folder, speed=live.speed, until_ns=until_ns))
+    report = uvloop.run(trade_live(simulation, status, folder, speed=live.speed, until_ns=until_ns))
     return simulation, simulation.close(), report
 
 
@@ -156,10 +156,19 @@ def _live_lines(live: dict[str, Any] | None) -> list[str]:
     return [
         f"live: {live['requests_sent']:,} requests, {live['refused']:,} refused, {live['unknown']:,} unknown; "
         f"lag of the slowest hundredth {lag['p99']:.1f} ms",
-        f"live: {fills['alike']:.1%} of {fills['orders']:,} orders filled on arrival as in the simulation, "
-        f"distance {fills['distance']:.3f}",
-        *(f"live: the platform was away for {gap['seconds']:.1f} s" for gap in live["gaps"]),
+        *(
+            f"live: {found['alike']:.1%} of {found['orders']:,} orders filled {when} as in the simulation, "
+            f"distance {found['distance']:.3f}, of the distributions {found['distribution_distance']:.3f}"
+            for when, found in (("on arrival", fills["on_arrival"]), ("by the end", fills["at_the_end"]))
+        ),
+        *(f"live: {_gap_line(gap)}" for gap in live["gaps"]),
     ]
+
+
+def _gap_line(gap: dict[str, Any]) -> str:
+    changes = gap["book_changes"]
+    known = "the feed did not catch up" if changes is None else f"the feed told of {changes:,} changes of the books"
+    return f"the platform was away for {gap['seconds']:.1f} s; {known}, {gap['forgotten_orders']:,} orders were gone"
 
 
 def _print_day(summary: dict[str, Any], books: Books, folder: Path, took_s: float) -> None:

@@ -114,8 +114,6 @@ def shares(day: Day) -> dict[str, float]:
 
 
 def main() -> None:
-    gc.freeze()
-    gc.set_threshold(5_000, 10, 10_000)
     play(find_day("thin").day, 1)  # pyarrow imports pandas with its first table
     day, seconds, loops = reference_day(), [], []
     for seed in range(1, ROUNDS + 1):

@@ -51,6 +51,7 @@ class Order:
     order_id: int | None = None
     cancel_at_ns: int | None = None
     taken: int = 0  # micro-shares it traded when it arrived
+    filled: int = 0  # micro-shares it ever traded
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,88 +8,41 @@ platform answers differently, because of its own latency and of whoever else tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Any, Final
-
-import numpy as np
+from typing import Final
 
 from reports.records import OutcomeKind
 from simulator.days.desk import Order
+from simulator.days.live_report import Gap, LiveReport
 from simulator.days.simulation import Simulation
+from simulator.days.tape import Tape
 from simulator.market.gateway import Action, Answer, Gateway, Request
-from trading.core.orders import MICROS_PER_SHARE, NS_PER_S
+from trading.core.orders import MICROS_PER_SHARE, NS_PER_S, OPEN_STATUSES
 
-MOST_LAG_S: Final = 1.0  # of the slowest hundredth; beyond it the market has not kept its schedule
 _SLICE_S: Final = 0.2
 _SETTLE_S: Final = 5.0
 _POLL_S: Final = 0.2
 _DOUBT_S: Final = 0.5  # between two questions whether the platform is there
-
-
-@dataclass(slots=True)
-class Gap:
-    """The platform was not there: from when in the day's time, and for how many real seconds the market stood still."""
-
-    at_ns: int
-    seconds: float
-    forgotten_orders: int = 0
+_ASKED_AT_ONCE: Final = 64
 
 
 @dataclass(slots=True)
 class Mirrored:
-    """An order on the platform. ``filled`` is what traded on arrival, in whole shares; None without an answer."""
+    """An order on the platform. ``filled`` is what traded on arrival, in whole shares, ``filled_at_last`` what it ever
+    traded; None without an answer. ``rests``: it was open when it was answered."""
 
     order: Order
     pure_filled: int
     order_id: str | None = None
+    last_order_id: str | None = None  # stays when ``order_id`` is forgotten
     filled: int | None = None
+    filled_at_last: int | None = None
+    rests: bool = False
     answered: bool = False
     cancel_waits: bool = False
-
-
-@dataclass(slots=True)
-class LiveReport:
-    sent: int = 0
-    refused: int = 0
-    unknown: int = 0
-    late_cancels: int = 0  # their order had no id: it was refused, or its answer never came
-    lags_s: list[float] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    differences: list[int] = field(default_factory=list)  # shares filled on arrival, platform less simulation
-    filled_pure: int = 0
-    filled_live: int = 0
-
-    @property
-    def kept_up(self) -> bool:
-        return not self.lags_s or float(np.quantile(self.lags_s, 0.99)) <= MOST_LAG_S
-
-    def document(self) -> dict[str, Any]:
-        """``distance``: 0 when every order fills alike on arrival, 1 when none has a share in common."""
-        differences, lags = np.array(self.differences or [0]), np.array(self.lags_s or [0.0])
-        filled = self.filled_pure + self.filled_live
-        return {
-            "valid": self.kept_up,
-            "requests_sent": self.sent,
-            "refused": self.refused,
-            "unknown": self.unknown,
-            "cancels_without_an_order": self.late_cancels,
-            "lag_ms": {f"p{q}": round(float(np.percentile(lags, q)) * 1e3, 3) for q in (50, 99, 100)},
-            "gaps": [
-                {"at_ns": gap.at_ns, "seconds": round(gap.seconds, 3), "forgotten_orders": gap.forgotten_orders}
-                for gap in self.gaps
-            ],
-            "fills": {
-                "orders": len(self.differences),
-                "alike": round(float((differences == 0).mean()), 4),
-                "difference_shares": {
-                    f"p{q}": float(np.percentile(differences, q)) for q in (1, 5, 25, 50, 75, 95, 99)
-                },
-                "distance": round(float(np.abs(differences).sum()) / filled, 4) if filled else 0.0,
-            },
-        }
 
 
 class LiveMarket:
@@ -104,10 +57,12 @@ class LiveMarket:
         is_ready: Callable[[], Awaitable[bool]],
         run_id: str,
         speed: float = 1.0,
+        tape: Tape | None = None,
     ) -> None:
         self.report = LiveReport()
         self._simulation, self._gateway, self._accounts = simulation, gateway, accounts
         self._is_ready, self._run_id, self._speed = is_ready, run_id, speed
+        self._tape = tape
         self._mirrored: dict[tuple[int, int], Mirrored] = {}
         self._asked: list[tuple[int, Order, Action]] = []
         self._doubtful, self._asked_at = False, 0.0
@@ -130,6 +85,8 @@ class LiveMarket:
                 self._send(at_ns, order, action)
             await self._wait_until(began + (now_ns - self._first_ns) / NS_PER_S / self._speed, counts=False)
         await self._settle()
+        if not stop.is_set():
+            await self._learn_the_end()
         self._compare()
         return self.report
 
@@ -201,16 +158,19 @@ class LiveMarket:
     def _heard(self, answer: Answer) -> None:
         self.report.refused += answer.outcome is OutcomeKind.FAIL
         self.report.unknown += answer.outcome is OutcomeKind.UNKNOWN
-        # A refusal may be a connection that nobody answered: whoever is not sure asks before it goes on.
-        self._doubtful |= answer.outcome is not OutcomeKind.OK
+        # A failure may be a connection that nobody answered: whoever is not sure asks before it goes on.
+        self._doubtful |= answer.outcome is not OutcomeKind.OK and not answer.ruled
 
     def _placed(self, mirrored: Mirrored, answer: Answer) -> None:
         self._heard(answer)
         mirrored.answered = True
         if answer.outcome is OutcomeKind.OK:
-            mirrored.order_id, mirrored.filled = answer.orders[0].order_id, answer.orders[0].filled_quantity
+            placed = answer.orders[0]
+            mirrored.order_id = mirrored.last_order_id = placed.order_id
+            mirrored.filled = mirrored.filled_at_last = placed.filled_quantity
+            mirrored.rests = placed.status in OPEN_STATUSES
         elif answer.outcome is OutcomeKind.FAIL:
-            mirrored.filled = 0
+            mirrored.filled = mirrored.filled_at_last = 0
         if mirrored.cancel_waits:
             mirrored.cancel_waits = False
             self._cancel(self._simulation.kernel.now_ns, mirrored)
@@ -222,25 +182,30 @@ class LiveMarket:
         if monotonic() - self._asked_at < _DOUBT_S:
             return 0.0
         self._doubtful, self._asked_at = False, monotonic()
+        before = self._tape.changes() if self._tape is not None else 0
         if await self._is_ready():
             return 0.0
         began = monotonic()
         while not stop.is_set() and not await self._is_ready():
             await asyncio.sleep(_POLL_S)
         gap = Gap(at_ns, 0.0)
+        if self._tape is not None and await self._tape.caught_up(within_s=_SETTLE_S):
+            gap.book_changes = self._tape.changes() - before
         await self._resynchronise(gap)
         gap.seconds = monotonic() - began
         self.report.gaps.append(gap)
         return gap.seconds
 
     async def _resynchronise(self, gap: Gap) -> None:
-        """Asks which orders are open: what is not among them any more is not withdrawn later."""
+        """Asks which orders are open, as the feed does not repeat an account's updates: what is not among them any
+        more is not withdrawn later."""
         open_ids: set[str] = set()
         unheard = set(self._accounts)
 
         def listed(account: str, answer: Answer) -> None:
-            unheard.discard(account)
-            open_ids.update(order.order_id for order in answer.orders)
+            if answer.outcome is OutcomeKind.OK:
+                unheard.discard(account)
+                open_ids.update(order.order_id for order in answer.orders)
 
         for account in self._accounts:
             symbol = self._simulation.day.symbols[0].symbol
@@ -261,12 +226,31 @@ class LiveMarket:
         while monotonic() < deadline and not all(mirrored.answered for mirrored in self._mirrored.values()):
             await asyncio.sleep(_POLL_S / 4)
 
+    async def _learn_the_end(self) -> None:
+        """What became of the orders that rested; of one that is not told, nothing is compared."""
+        left = iter([mirrored for mirrored in self._mirrored.values() if mirrored.rests])
+        await asyncio.gather(*(self._ask_each(left) for _ in range(_ASKED_AT_ONCE)))
+
+    async def _ask_each(self, left: Iterator[Mirrored]) -> None:
+        for mirrored in left:
+            heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            request = Request(
+                at_s=(self._simulation.kernel.now_ns - self._first_ns) / NS_PER_S,
+                account=self._account(mirrored.order),
+                action=Action.ORDER,
+                symbol=mirrored.order.desk.listing.symbol,
+                order_id=mirrored.last_order_id,
+            )
+            self._gateway.send(request, heard.set_result)
+            answer = await heard
+            mirrored.filled_at_last = answer.orders[0].filled_quantity if answer.orders else None
+
     def _compare(self) -> None:
-        report = self.report
+        """Of an order for a sum, what was asked for is what the simulation's exchange made of it."""
         for mirrored in self._mirrored.values():
-            if mirrored.filled is None:
-                continue
-            pure = mirrored.pure_filled // MICROS_PER_SHARE
-            report.differences.append(mirrored.filled - pure)
-            report.filled_pure += pure
-            report.filled_live += mirrored.filled
+            order = mirrored.order
+            asked = max(order.quantity, order.filled) // MICROS_PER_SHARE
+            if mirrored.filled is not None:
+                self.report.on_arrival.add(asked, mirrored.pure_filled // MICROS_PER_SHARE, mirrored.filled)
+            if mirrored.filled_at_last is not None:
+                self.report.at_the_end.add(asked, order.filled // MICROS_PER_SHARE, mirrored.filled_at_last)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 from time import time_ns
 
 import aiohttp
 
-from simulator.days.live import LiveMarket, LiveReport
+from simulator.days.live import LiveMarket
+from simulator.days.live_report import LiveReport
 from simulator.days.simulation import Simulation
+from simulator.days.tape import Tape
 from simulator.market.accounts import market_role
 from simulator.market.http_gateway import HttpGateway, HttpOptions, open_record
 from stack.status import StackStatus
+from trading.wire.feed_client import Keys
 
 _MAX_IN_FLIGHT = 512
 _READY_TIMEOUT_S = 1.0
@@ -34,10 +38,14 @@ async def trade_live(
     general = [name for name in accounts if market_role(name) is None] or list(accounts)
     if not endpoints or not general:
         raise ValueError("the stack has no api, or no account to trade with")
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
-    async with aiohttp.ClientSession(connector=connector) as session:
+    feeds = [url.rstrip("/") for url in status.endpoints.get("feed", ())]
+    keys = Keys(accounts[general[0]].key_id, accounts[general[0]].secret_key)
+    async with AsyncExitStack() as opened:
+        session = await opened.enter_async_context(aiohttp.ClientSession())
+        symbols = [words.symbol for words in simulation.day.symbols]
+        tape = await opened.enter_async_context(Tape(feeds, keys, symbols)) if feeds else None
         options = HttpOptions(endpoints=endpoints, speed=speed, max_in_flight=_MAX_IN_FLIGHT)
-        gateway = HttpGateway(session, accounts, open_record(folder), options)
+        gateway = HttpGateway(accounts, open_record(folder), options)
 
         async def is_ready() -> bool:
             return any([await _ready(session, endpoint) for endpoint in endpoints])
@@ -49,6 +57,7 @@ async def trade_live(
             is_ready=is_ready,
             run_id=f"day-{simulation.seed:x}-{_now_text()}",
             speed=speed,
+            tape=tape,
         )
         gateway.start()
         try:

@@ -264,6 +264,8 @@ class Marketplace:
         listing.last_micros = price_micros
         listing.volume += quantity
         taker.taken += quantity
+        taker.filled += quantity
+        maker.filled += quantity
         for order, leaves in ((maker, event.maker_leaves), (taker, event.taker_leaves)):
             if not leaves:
                 del self._orders[order.order_id or 0]

@@ -129,7 +129,9 @@ class Recorder:
         if name not in self._writers:
             assert self._folder is not None
             path = self._folder / f"{name}.parquet"
-            self._writers[name] = pq.ParquetWriter(path, TABLES[name], compression="lz4")
+            # Numbers hardly repeat; looking for those that do takes most of the time that writing takes.
+            words = [field.name for field in TABLES[name] if pa.types.is_dictionary(field.type)]
+            self._writers[name] = pq.ParquetWriter(path, TABLES[name], compression="lz4", use_dictionary=words)
         return self._writers[name]
 
 

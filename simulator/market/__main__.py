@@ -63,25 +63,22 @@ async def _run(arguments: _Arguments) -> None:
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    # A connection is dropped before the api drops it: a request sent into a closing one has no known outcome.
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2.0)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        await _await_api(session, endpoints, arguments.patience_s, stop)
-        writer = open_record(arguments.record)
-        environment = Environment()
-        gateway = HttpGateway(session, accounts, writer, HttpOptions(endpoints=endpoints, speed=arguments.speed))
-        desks = open_market(environment, gateway, instruments, accounts, MarketOptions(arguments.seed))
-        _log("market open", seed=arguments.seed, endpoints=endpoints, accounts=sorted(desks))
-        gateway.start()
-        try:
-            lateness = await run_in_real_time(
-                environment, until_s=arguments.duration_s * arguments.speed, speed=arguments.speed, stop=stop
-            )
-        finally:
-            await gateway.close()
-        _log("market closed", operations=gateway.recorded, lateness=asdict(lateness))
-        if gateway.failure is not None:
-            raise gateway.failure
+    await _await_api(endpoints, arguments.patience_s, stop)
+    writer = open_record(arguments.record)
+    environment = Environment()
+    gateway = HttpGateway(accounts, writer, HttpOptions(endpoints=endpoints, speed=arguments.speed))
+    desks = open_market(environment, gateway, instruments, accounts, MarketOptions(arguments.seed))
+    _log("market open", seed=arguments.seed, endpoints=endpoints, accounts=sorted(desks))
+    gateway.start()
+    try:
+        lateness = await run_in_real_time(
+            environment, until_s=arguments.duration_s * arguments.speed, speed=arguments.speed, stop=stop
+        )
+    finally:
+        await gateway.close()
+    _log("market closed", operations=gateway.recorded, lateness=asdict(lateness))
+    if gateway.failure is not None:
+        raise gateway.failure
 
 
 def _arguments(argv: Sequence[str] | None) -> _Arguments:
@@ -124,22 +121,21 @@ def _endpoints(status: StackStatus) -> list[str]:
     return [f"http://{link.listen}" for link in links] or [url.rstrip("/") for url in status.endpoints.get("api", ())]
 
 
-async def _await_api(
-    session: aiohttp.ClientSession, endpoints: Sequence[str], patience_s: float, stop: asyncio.Event
-) -> None:
+async def _await_api(endpoints: Sequence[str], patience_s: float, stop: asyncio.Event) -> None:
     """Returns when an api is ready. Raises MarketError when none is within ``patience_s``."""
     deadline = monotonic() + patience_s
     last = "none listed"
-    while monotonic() < deadline and not stop.is_set():
-        for endpoint in endpoints:
-            try:
-                async with session.get(f"{endpoint}/health/ready", timeout=aiohttp.ClientTimeout(2)) as response:
-                    if response.status == 200:
-                        return
-                    last = f"{endpoint} answers {response.status}"
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                last = f"{endpoint}: {str(error) or type(error).__name__}"
-        await asyncio.sleep(0.2)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as session:
+        while monotonic() < deadline and not stop.is_set():
+            for endpoint in endpoints:
+                try:
+                    async with session.get(f"{endpoint}/health/ready") as response:
+                        if response.status == 200:
+                            return
+                        last = f"{endpoint} answers {response.status}"
+                except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                    last = f"{endpoint}: {str(error) or type(error).__name__}"
+            await asyncio.sleep(0.2)
     if not stop.is_set():
         raise MarketError(f"no api was ready within {patience_s:g} s ({last})")
 

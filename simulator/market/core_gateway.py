@@ -64,6 +64,11 @@ class CoreGateway:
                 return self._place(request, account_id)
             case Action.CANCEL:
                 return self._cancel(request, account_id)
+            case Action.ORDER:
+                asked = self._orders.get(order_id_of(request.order_id or "") or OrderId(0))
+                if asked is None or asked.account_id != account_id:
+                    return _REFUSED
+                return Answer(OutcomeKind.OK, (_order_answer(asked),))
             case Action.OPEN_ORDERS:
                 own = (order for order in self._orders.values() if order.account_id == account_id)
                 listed = tuple(_order_answer(order) for order in own if order.status in OPEN_STATUSES)

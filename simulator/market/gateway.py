@@ -14,6 +14,7 @@ from trading.core.orders import OrderStatus, OrderType, Side, TimeInForce
 class Action(StrEnum):
     PLACE = "place"
     CANCEL = "cancel"
+    ORDER = "order"
     OPEN_ORDERS = "open_orders"
     POSITIONS = "positions"
 
@@ -56,11 +57,15 @@ class OrderAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``orders``: the one placed, or all open ones. ``position``: whole shares held, where that was asked."""
+    """``orders``: the one placed or asked for, or all open ones. ``position``: whole shares held, where asked.
+
+    ``ruled``: it was refused for what it asked, by a platform that is there.
+    """
 
     outcome: OutcomeKind
     orders: tuple[OrderAnswer, ...] = ()
     position: int | None = None
+    ruled: bool = False
 
 
 class Gateway(Protocol):

@@ -12,11 +12,11 @@ from pathlib import Path
 from time import time_ns
 from typing import assert_never
 
-import aiohttp
 import msgspec
 
 from reports.records import OPERATIONS, OutcomeKind, TableWriter, outcome_of
 from reports.rows import Operation
+from simulator.market.connections import Connections, Reply
 from simulator.market.gateway import Action, Answer, OrderAnswer, Request
 from stack.status import AccountStatus
 from trading.core.orders import MICROS_PER_SHARE, OrderStatus, Side
@@ -26,6 +26,7 @@ from trading.wire.orders import decimal_text
 MARKET_FULL = "market full"
 _STOPPED = "the market was stopped before an answer came"
 _MAX_OPEN_ORDERS = 500
+_RULINGS = frozenset({400, 403, 404, 409, 422})
 _NS_PER_S = 1_000_000_000
 
 
@@ -60,22 +61,15 @@ def open_record(folder: Path) -> TableWriter:
 class HttpGateway:
     """Operations alternate between the endpoints. Beyond ``max_in_flight`` they are recorded as never sent."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        accounts: Mapping[str, AccountStatus],
-        writer: TableWriter,
-        options: HttpOptions,
-    ) -> None:
-        # aiohttp would send a GET or DELETE again when a kept connection is cut; it has no public switch for that.
-        session._retry_connection = False
-        self._session = session
+    def __init__(self, accounts: Mapping[str, AccountStatus], writer: TableWriter, options: HttpOptions) -> None:
+        self._connections = Connections()
         self._accounts = accounts
+        self._heads = {name: _account_head(account) for name, account in accounts.items()}
         self._options = options
         self._writer = writer
         self._start_ns = 0
         self._ids = count()
-        self._in_flight: dict[int, asyncio.Task[None]] = {}
+        self._in_flight = 0
         self.recorded = 0
         self.failure: OSError | None = None
 
@@ -85,51 +79,29 @@ class HttpGateway:
 
     def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
         operation_id = next(self._ids)
-        if len(self._in_flight) >= self._options.max_in_flight:
+        if self._in_flight >= self._options.max_in_flight:
             answer = Answer(OutcomeKind.FAIL)
             self._record(operation_id, request, _Exchange(None, None, None, None, MARKET_FULL, answer))
             asyncio.get_running_loop().call_soon(on_answer, answer)
-        else:
-            task = asyncio.create_task(self._carry_out(operation_id, request, on_answer))
-            self._in_flight[operation_id] = task
+            return
+        self._in_flight += 1
+        endpoint = self._options.endpoints[operation_id % len(self._options.endpoints)]
+        sent_ns = time_ns()
+
+        def heard(reply: Reply) -> None:
+            self._in_flight -= 1
+            exchange = _exchange(request, reply, endpoint, sent_ns)
+            self._record(operation_id, request, exchange)
+            on_answer(exchange.answer)
+
+        self._connections.ask(
+            endpoint, _http_request(request, self._heads[request.account]), self._options.deadline_s, heard
+        )
 
     async def close(self) -> None:
         """Ends the record; what is still under way has an unknown outcome. Raises OSError when it cannot be written."""
-        tasks = list(self._in_flight.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._connections.close(_STOPPED)
         self._writer.close()
-
-    async def _carry_out(self, operation_id: int, request: Request, on_answer: Callable[[Answer], None]) -> None:
-        endpoint = self._options.endpoints[operation_id % len(self._options.endpoints)]
-        sent_ns = time_ns()
-        try:
-            exchange = await self._exchange(request, endpoint, sent_ns)
-        except asyncio.CancelledError:
-            exchange = _unanswered(endpoint, sent_ns, _STOPPED)
-        del self._in_flight[operation_id]
-        self._record(operation_id, request, exchange)
-        on_answer(exchange.answer)
-
-    async def _exchange(self, request: Request, endpoint: str, sent_ns: int) -> _Exchange:
-        method, path, body = _http_request(request)
-        account = self._accounts[request.account]
-        headers = {"APCA-API-KEY-ID": account.key_id, "APCA-API-SECRET-KEY": account.secret_key}
-        timeout = aiohttp.ClientTimeout(total=self._options.deadline_s)
-        try:
-            async with self._session.request(
-                method, endpoint + path, headers=headers, json=body, timeout=timeout, allow_redirects=False
-            ) as response:
-                text = (await response.read()).decode(errors="replace")
-        except aiohttp.ClientConnectorError as error:  # nothing was sent
-            return _Exchange(endpoint, sent_ns, None, None, str(error), Answer(OutcomeKind.FAIL))
-        except TimeoutError:
-            return _unanswered(endpoint, sent_ns, f"no answer within {self._options.deadline_s:g} s")
-        except (aiohttp.ClientError, OSError) as error:
-            return _unanswered(endpoint, sent_ns, str(error) or type(error).__name__)
-        answer = parse_answer(request, response.status, text)
-        return _Exchange(endpoint, sent_ns, time_ns(), response.status, text, answer)
 
     def _record(self, operation_id: int, request: Request, exchange: _Exchange) -> None:
         placed = exchange.answer.orders[:1] if request.action is Action.PLACE else ()
@@ -181,10 +153,10 @@ def parse_answer(request: Request, status: int, text: str) -> Answer:
     """An answer's meaning; a success that cannot be read tells nothing."""
     outcome = outcome_of(status)
     if outcome is not OutcomeKind.OK:
-        return Answer(outcome)
+        return Answer(outcome, ruled=status in _RULINGS)
     try:
         match request.action:
-            case Action.PLACE:
+            case Action.PLACE | Action.ORDER:
                 return Answer(outcome, (_order_answer(msgspec.json.decode(text, type=_OrderBody)),))
             case Action.CANCEL:
                 return Answer(outcome)
@@ -200,16 +172,36 @@ def parse_answer(request: Request, status: int, text: str) -> Answer:
         return Answer(OutcomeKind.UNKNOWN)
 
 
-def _http_request(request: Request) -> tuple[str, str, dict[str, str | None] | None]:
+def _exchange(request: Request, reply: Reply, endpoint: str, sent_ns: int) -> _Exchange:
+    if reply.status is None:
+        outcome = OutcomeKind.UNKNOWN if reply.sent else OutcomeKind.FAIL
+        return _Exchange(endpoint, sent_ns, None, None, reply.text, Answer(outcome))
+    answer = parse_answer(request, reply.status, reply.text)
+    return _Exchange(endpoint, sent_ns, time_ns(), reply.status, reply.text, answer)
+
+
+def _account_head(account: AccountStatus) -> str:
+    """The lines of a request's head that are the same for all of an account's."""
+    return (
+        f"Host: elson\r\nAccept: */*\r\nAPCA-API-KEY-ID: {account.key_id}\r\n"
+        f"APCA-API-SECRET-KEY: {account.secret_key}\r\n"
+    )
+
+
+def _http_request(request: Request, head: str) -> bytes:
     match request.action:
         case Action.PLACE:
-            return "POST", "/v2/orders", _order_body(request)
+            body = msgspec.json.encode(_order_body(request))
+            length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            return f"POST /v2/orders HTTP/1.1\r\n{head}{length}\r\n".encode() + body
         case Action.CANCEL:
-            return "DELETE", f"/v2/orders/{request.order_id}", None
+            return f"DELETE /v2/orders/{request.order_id} HTTP/1.1\r\n{head}\r\n".encode()
+        case Action.ORDER:
+            return f"GET /v2/orders/{request.order_id} HTTP/1.1\r\n{head}\r\n".encode()
         case Action.OPEN_ORDERS:
-            return "GET", f"/v2/orders?status=open&limit={_MAX_OPEN_ORDERS}", None
+            return f"GET /v2/orders?status=open&limit={_MAX_OPEN_ORDERS} HTTP/1.1\r\n{head}\r\n".encode()
         case Action.POSITIONS:
-            return "GET", "/v2/positions", None
+            return f"GET /v2/positions HTTP/1.1\r\n{head}\r\n".encode()
         case _:
             assert_never(request.action)
 
@@ -246,7 +238,3 @@ def _order_answer(body: _OrderBody) -> OrderAnswer:
 def _shares(text: str) -> int:
     """Whole shares, rounded down. Raises InvalidOperation for what is no number."""
     return math.floor(Decimal(text))
-
-
-def _unanswered(endpoint: str, sent_ns: int, why: str) -> _Exchange:
-    return _Exchange(endpoint, sent_ns, None, None, why, Answer(OutcomeKind.UNKNOWN))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -27,7 +27,7 @@ class ExchangeServer:
         self._interfere = interfere
         self._orders: dict[OrderId, OrderView] = {}
 
-    def status(self, url: str) -> StackStatus:
+    def status(self, url: str, feeds: Sequence[str] = ()) -> StackStatus:
         accounts = [
             AccountStatus(account_id=number, name=name, key_id=name, secret_key="s")
             for name, number in self.account_ids.items()
@@ -40,7 +40,7 @@ class ExchangeServer:
             toxiproxy="",
             nodes=[],
             links=[],
-            endpoints={"api": [url]},
+            endpoints={"api": [url], "feed": list(feeds)},
             accounts=accounts,
             instruments=[AAA],
         )
@@ -57,6 +57,7 @@ class ExchangeServer:
         app.router.add_get("/health/ready", self._ready)
         app.router.add_post("/v2/orders", self._place)
         app.router.add_get("/v2/orders", self._open_orders)
+        app.router.add_get("/v2/orders/{id}", self._order)
         app.router.add_delete("/v2/orders/{id}", self._cancel)
         app.router.add_get("/v2/positions", self._positions)
         return app
@@ -83,6 +84,12 @@ class ExchangeServer:
         order_id = self.exchange.known_order(command.account_id, command.client_order_id)
         assert order_id is not None
         return web.json_response(public_order(self._orders[order_id]))
+
+    async def _order(self, request: web.Request) -> web.Response:
+        order = self._orders.get(order_id_of(request.match_info["id"]) or OrderId(0))
+        if order is None or order.account_id != self._account(request):
+            return web.json_response({"code": 40410000, "message": "not found"}, status=404)
+        return web.json_response(public_order(order))
 
     async def _cancel(self, request: web.Request) -> web.Response:
         order_id = order_id_of(request.match_info["id"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -10,25 +13,30 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from websockets.asyncio.server import ServerConnection, serve
 
 from reports.records import read_table
-from simulator.days.live import LiveReport
+from simulator.days.live_report import Comparison, LiveReport
 from simulator.days.live_session import trade_live
 from simulator.days.loader import DayError, check_symbols, find_day
 from simulator.days.simulation import Simulation
 from simulator.tests.days.floor import a_day
 from simulator.tests.exchange_server import ExchangeServer, Interference
+from trading.wire.feed import book_checksum
 
+EMPTY = book_checksum([], [])
 UNTIL_NS = 36_040 * 10**9
 NOISE = {"kind": "noise", "count": 4, "arrivals": {"kind": "poisson", "per_s": 0.5}}
 MAKER = {"kind": "maker", "arrivals": {"kind": "poisson", "per_s": 1}, "levels": 1, "size_sigma": 0.01}
 DAY = a_day(MAKER, NOISE, worth={"volatility_pct": 2.0})
 
 
-async def traded(folder: Path, exchange: ExchangeServer, speed: float) -> tuple[Simulation, LiveReport]:
+async def traded(
+    folder: Path, exchange: ExchangeServer, speed: float, feeds: Sequence[str] = ()
+) -> tuple[Simulation, LiveReport]:
     simulation = Simulation(DAY, 1, folder)
     async with TestServer(exchange.app(), host="127.0.0.1") as server:
-        status = exchange.status(str(server.make_url("")))
+        status = exchange.status(str(server.make_url("")), feeds)
         report = await trade_live(simulation, status, folder, speed=speed, until_ns=UNTIL_NS)
     return simulation, report
 
@@ -50,12 +58,18 @@ async def test_live_and_pure_runs_of_a_seed_intend_the_same_orders_and_the_diffe
     placed = [row for row in pure.recorder.rows["orders"] if row[5] == "place"]
     assert len(posts) == len(placed) > 30
     document = report.document()
-    assert document["fills"]["orders"] == len(placed)
-    assert 0 <= document["fills"]["distance"] < 0.3
-    assert document["fills"]["alike"] > 0.7
+    for moment in ("on_arrival", "at_the_end"):
+        fills = document["fills"][moment]
+        assert fills["orders"] == len(placed)
+        assert 0 <= fills["distance"] < 0.3
+        assert fills["alike"] > 0.7
+    # Makers' orders trade only after they have come: the end knows of more, and of what each really came to.
+    filled = {moment: document["fills"][moment]["filled_shares"] for moment in ("on_arrival", "at_the_end")}
+    assert filled["at_the_end"]["platform"] == 2 * filled["on_arrival"]["platform"] > 0
+    assert filled["at_the_end"]["simulation"] == 2 * filled["on_arrival"]["simulation"] > 0
     assert document["gaps"] == []
     operations = read_table(tmp_path, "operations-market")
-    assert operations.num_rows == document["requests_sent"]
+    assert sum(kind != "read" for kind in operations["kind"].to_pylist()) == document["requests_sent"]
     assert exchange.exchange.last_trade_id > 0
 
 
@@ -70,16 +84,55 @@ async def test_a_market_stands_still_while_the_platform_is_away_and_reports_the_
             return web.json_response({"code": 50310000, "message": "away"}, status=503)
         return None
 
+    async def feed(connection: ServerConnection) -> None:
+        """A book that changes ten times a second, also while nobody answers orders, with a heartbeat each time."""
+        assert [json.loads(await connection.recv())["action"] for _ in range(2)] == ["auth", "subscribe"]
+        for number in count(1):
+            book = {"T": "o", "S": "AAA", "e": 1, "q": number, "b": [], "a": [], "c": EMPTY, "r": number == 1}
+            await connection.send(json.dumps([book, {"T": "h", "e": 1, "q": {"AAA": number}}]))
+            await asyncio.sleep(0.1)
+
     interference: Interference = vanish
     exchange = ExchangeServer(interference)
-    _, report = await traded(tmp_path, exchange, speed=20)
+    async with serve(feed, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        _, report = await traded(tmp_path, exchange, speed=20, feeds=[f"ws://127.0.0.1:{port}"])
     (gap,) = report.gaps
+    assert gap.book_changes is not None
+    assert 3 < gap.book_changes < 40
     assert 0.3 < gap.seconds < away_s + 1
     assert 36_000 * 10**9 < gap.at_ns < UNTIL_NS
     assert any(path.startswith("/v2/orders?status=open") for _, path in exchange.requests)
     assert report.refused > 0
     # Waiting does not make the rest late.
     assert max(report.lags_s[-5:]) < 0.5
+
+
+async def test_an_order_that_is_refused_for_what_it_asks_raises_no_doubt_that_the_platform_is_there(
+    tmp_path: Path,
+) -> None:
+    async def refuse(request: web.Request) -> web.StreamResponse | None:
+        if request.method == "POST" and len(exchange.requests) % 2:
+            return web.json_response({"code": 42210000, "message": "refused"}, status=422)
+        return None
+
+    exchange = ExchangeServer(refuse)
+    _, report = await traded(tmp_path, exchange, speed=20)
+    assert report.refused > 15
+    assert report.gaps == []
+    assert not [path for _, path in exchange.requests if path == "/health/ready"]
+
+
+def test_the_distance_of_fills_is_nothing_for_equal_ones_and_one_for_disjoint_ones() -> None:
+    equal, disjoint, moved = Comparison(), Comparison(), Comparison()
+    for number in range(100):
+        equal.add(10, number % 10, number % 10)
+        disjoint.add(10, 10 * (number % 2), 10 * (1 - number % 2))
+        moved.add(10, 10, 10 if number < 75 else 0)
+    found = [each.document() for each in (equal, disjoint, moved)]
+    assert [(each["distance"], each["distribution_distance"]) for each in found] == [(0, 0), (1, 0), (0.1429, 0.25)]
+    assert found[2]["difference_shares"]["p25"] == -2.5
+    assert found[2]["alike"] == 0.75
 
 
 def test_a_day_whose_symbol_the_platform_does_not_list_is_refused_with_its_line() -> None:

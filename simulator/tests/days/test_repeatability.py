@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -51,6 +52,16 @@ def test_another_trader_leaves_the_times_sides_and_sizes_of_the_rest_alone() -> 
         one, other = (next(d for d in s.marketplace.desks if d.name == name) for s in (few, more))
         assert one.latency == other.latency
         assert [one.stream.uniform() for _ in range(100)] == [other.stream.uniform() for _ in range(100)]
+
+
+def test_a_day_leaves_no_cycles_for_the_collector_which_rests_meanwhile() -> None:
+    Simulation(a_day(NOISE, MAKER), 1).run()  # what is made once, with the first day
+    simulation = Simulation(a_day(NOISE, MAKER, worth={"volatility_pct": 1.0}), 1)
+    gc.collect()
+    simulation.run()
+    assert gc.isenabled()
+    assert sum(desk.requests for desk in simulation.marketplace.desks) > 1_000
+    assert gc.collect() < 500
 
 
 def test_wealth_is_sampled_at_the_end_and_adds_up(tmp_path: Path) -> None:
