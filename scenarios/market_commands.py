@@ -154,7 +154,8 @@ def _live_lines(live: dict[str, Any] | None) -> list[str]:
         return []
     fills, lag = live["fills"], live["lag_ms"]
     return [
-        f"live: {live['requests_sent']:,} requests, {live['refused']:,} refused, {live['unknown']:,} unknown; "
+        f"live: {live['requests_sent']:,} requests, {live['requests_unsent']:,} more never sent, "
+        f"{live['refused']:,} refused, {live['unknown']:,} unknown; "
         f"lag of the slowest hundredth {lag['p99']:.1f} ms",
         *(
             f"live: {found['alike']:.1%} of {found['orders']:,} orders filled {when} as in the simulation, "

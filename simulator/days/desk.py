@@ -11,14 +11,13 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from simulator.days.arrivals import NEVER, Arrivals
+from simulator.days.kernel import Kernel
+from simulator.days.listing import Listing, Quote
 from simulator.days.streams import Stream
 from trading.core.orders import BUY, MICROS_PER_SHARE, AccountId, OrderType, Phase, Side, SpecialTerms, TimeInForce
-
-if TYPE_CHECKING:
-    from simulator.days.marketplace import Listing, Marketplace, Quote
 
 _DAY = TimeInForce.DAY
 _LIMIT = OrderType.LIMIT
@@ -73,6 +72,14 @@ class Trader(Protocol):
         """What one of its own orders came to: a fill has quantity and price, a refusal or an end has none."""
 
 
+class Requests(Protocol):
+    """Where a desk's requests arrive: the exchange of the day."""
+
+    def place(self, order: Order) -> None: ...
+
+    def cancel(self, order: Order) -> None: ...
+
+
 class Desk:
     """One account in one market. ``position`` counts the micro-shares its trader knows to have; ``cash_micros`` and
     ``shares_micros`` are what it brought."""
@@ -83,12 +90,13 @@ class Desk:
         "arrivals",
         "away_until_ns",
         "cash_micros",
+        "exchange",
         "inbox",
+        "kernel",
         "kind",
         "last_arrival_ns",
         "latency",
         "listing",
-        "marketplace",
         "name",
         "number",
         "orders",
@@ -108,7 +116,8 @@ class Desk:
         self.number, self.account_id = 0, AccountId(0)
         self.latency = Latency(0, 0)
         self.listing: Listing
-        self.marketplace: Marketplace
+        self.kernel: Kernel
+        self.exchange: Requests
         self.inbox: deque[tuple[int, Order, Change, int, int]] = deque()
         self.orders: dict[int, Order] = {}  # what it believes to be open, by number
         self.position = self.cash_micros = self.shares_micros = 0
@@ -119,10 +128,10 @@ class Desk:
     # -- time --------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._await_next(self.marketplace.kernel.now_ns)
+        self._await_next(self.kernel.now_ns)
 
     def wake(self, _: object) -> None:
-        now_ns = self.marketplace.kernel.now_ns
+        now_ns = self.kernel.now_ns
         if self.retired:
             return
         self.wakes += 1
@@ -138,7 +147,7 @@ class Desk:
     def _await_next(self, now_ns: int) -> None:
         at_ns = self.arrivals.next_ns(now_ns, self.stream)
         if at_ns != NEVER:
-            self.marketplace.kernel.at(at_ns, self.wake, None)
+            self.kernel.at(at_ns, self.wake, None)
 
     def catch_up(self, now_ns: int) -> None:
         """Reads the answers that have come by now."""
@@ -161,15 +170,15 @@ class Desk:
 
     @property
     def now_ns(self) -> int:
-        return self.marketplace.kernel.now_ns
+        return self.kernel.now_ns
 
     def quote(self) -> Quote:
         """The market as it was one latency ago."""
-        return self.listing.quote_at(self.marketplace.kernel.now_ns - self.latency.base_ns)
+        return self.listing.quote_at(self.kernel.now_ns - self.latency.base_ns)
 
     def worth_micros(self) -> float:
         """What the asset is worth now. A trader has to add the noise of its own."""
-        return self.listing.fundamental.micros(self.marketplace.kernel.now_ns)
+        return self.listing.fundamental.micros(self.kernel.now_ns)
 
     @property
     def shares(self) -> int:
@@ -203,23 +212,23 @@ class Desk:
         special: SpecialTerms | None = None,
     ) -> Order:
         """``quantity`` in micro-shares, 0 for an order for a sum."""
-        kernel = self.marketplace.kernel
+        kernel = self.kernel
         self.placed += 1
         order = Order(
             self, self.placed, kernel.now_ns, side, order_type, time_in_force, quantity, limit_micros, special, quantity
         )
         self.orders[self.placed] = order
         self.requests += 1
-        kernel.at(self._arrival_ns(), self.marketplace.place, order)
+        kernel.at(self._arrival_ns(), self.exchange.place, order)
         return order
 
     def cancel(self, order: Order) -> None:
         """Once: a second request for the same order is not sent."""
         if order.cancel_at_ns is None:
-            kernel = self.marketplace.kernel
+            kernel = self.kernel
             order.cancel_at_ns = kernel.now_ns
             self.requests += 1
-            kernel.at(self._arrival_ns(), self.marketplace.cancel, order)
+            kernel.at(self._arrival_ns(), self.exchange.cancel, order)
 
     def cancel_everything(self) -> None:
         for order in list(self.orders.values()):
@@ -236,7 +245,7 @@ class Desk:
 
     def _arrival_ns(self) -> int:
         latency = self.latency
-        at_ns = self.marketplace.kernel.now_ns + latency.base_ns
+        at_ns = self.kernel.now_ns + latency.base_ns
         if latency.jitter_ns:
             at_ns += int(self.stream.exponential(latency.jitter_ns))
         self.last_arrival_ns = at_ns = max(at_ns, self.last_arrival_ns)

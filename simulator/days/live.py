@@ -156,10 +156,11 @@ class LiveMarket:
     # -- answers -----------------------------------------------------------------------------------
 
     def _heard(self, answer: Answer) -> None:
-        self.report.refused += answer.outcome is OutcomeKind.FAIL
+        self.report.unsent += not answer.sent
+        self.report.refused += answer.outcome is OutcomeKind.FAIL and answer.sent
         self.report.unknown += answer.outcome is OutcomeKind.UNKNOWN
         # A failure may be a connection that nobody answered: whoever is not sure asks before it goes on.
-        self._doubtful |= answer.outcome is not OutcomeKind.OK and not answer.ruled
+        self._doubtful |= answer.outcome is not OutcomeKind.OK and answer.sent and not answer.ruled
 
     def _placed(self, mirrored: Mirrored, answer: Answer) -> None:
         self._heard(answer)

@@ -11,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 from scipy.stats import ks_2samp
 
-MOST_LAG_S: Final = 1.0  # of the slowest hundredth; beyond it the market has not kept its schedule
+# Beyond either the market has not kept its schedule.
+MOST_LAG_S: Final = 1.0  # of the slowest hundredth
+MOST_UNSENT: Final = 0.01  # of the requests
 _QUANTILES: Final = (1, 5, 25, 50, 75, 95, 99)
 
 
@@ -65,6 +67,7 @@ class LiveReport:
     """``on_arrival``: what traded when an order came; ``at_the_end``: all that it ever traded."""
 
     sent: int = 0
+    unsent: int = 0  # of those, as too many others were under way
     refused: int = 0
     unknown: int = 0
     late_cancels: int = 0  # their order had no id: it was refused, or its answer never came
@@ -75,13 +78,15 @@ class LiveReport:
 
     @property
     def kept_up(self) -> bool:
-        return not self.lags_s or float(np.quantile(self.lags_s, 0.99)) <= MOST_LAG_S
+        punctual = not self.lags_s or float(np.quantile(self.lags_s, 0.99)) <= MOST_LAG_S
+        return punctual and self.unsent <= MOST_UNSENT * self.sent
 
     def document(self) -> dict[str, Any]:
         lags = np.array(self.lags_s or [0.0])
         return {
             "valid": self.kept_up,
-            "requests_sent": self.sent,
+            "requests_sent": self.sent - self.unsent,
+            "requests_unsent": self.unsent,
             "refused": self.refused,
             "unknown": self.unknown,
             "cancels_without_an_order": self.late_cancels,

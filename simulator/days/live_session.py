@@ -19,7 +19,7 @@ from simulator.market.http_gateway import HttpGateway, HttpOptions, open_record
 from stack.status import StackStatus
 from trading.wire.feed_client import Keys
 
-_MAX_IN_FLIGHT = 512
+_MAX_IN_FLIGHT = 1_024
 _READY_TIMEOUT_S = 1.0
 
 

@@ -6,16 +6,15 @@ change and volatility halts end as SimPy's events.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from simulator.days.clock import MarketClock
 from simulator.days.desk import Change, Desk, Order
 from simulator.days.fundamental import Fundamental
 from simulator.days.kernel import Kernel
+from simulator.days.listing import Listing, Quote
 from simulator.days.recorder import Recorder
 from simulator.market.gateway import Action
 from trading.core.commands import (
@@ -40,7 +39,6 @@ from trading.core.events import (
     Traded,
 )
 from trading.core.exchange import Exchange
-from trading.core.order_book import BookSide
 from trading.core.orders import (
     AccountId,
     AccountTerms,
@@ -68,68 +66,11 @@ _Place: TypeAlias = tuple[
 _place_order: Final[Callable[[_Place], PlaceOrder]] = partial(tuple.__new__, PlaceOrder)
 
 
-class MarketplaceError(Exception):
-    """The exchange refused something that no day may ask for."""
-
-
-class Quote(NamedTuple):
-    """The best prices (None: nobody there), the last trade's price, and the micro-shares traded so far."""
-
-    at_ns: int
-    bid_micros: int | None
-    bid_quantity: int
-    ask_micros: int | None
-    ask_quantity: int
-    last_micros: int
-    volume: int
-
-    @property
-    def mid_micros(self) -> float:
-        """The middle, else the last price."""
-        if self.bid_micros is None or self.ask_micros is None:
-            return float(self.last_micros)
-        return (self.bid_micros + self.ask_micros) / 2
-
-    def touch(self, side: Side) -> int | None:
-        """The best price an order of this side would meet."""
-        return self.ask_micros if side is Side.BUY else self.bid_micros
-
-
 _quote: Final[Callable[[tuple[int | None, ...]], Quote]] = partial(tuple.__new__, Quote)
 
 
-@dataclass(slots=True)
-class Listing:
-    """One market: its terms, what it is worth, and the quotes of the last while."""
-
-    instrument: Instrument
-    fundamental: Fundamental
-    clock: MarketClock
-    bids: BookSide
-    asks: BookSide
-    quotes: list[Quote]
-    phase: Phase = Phase.CLOSED
-    last_micros: int = 0
-    volume: int = 0
-    halts: int = 0
-
-    @property
-    def symbol(self) -> Symbol:
-        return self.instrument.symbol
-
-    @property
-    def tick_micros(self) -> int:
-        return self.instrument.tick_micros
-
-    def quote_at(self, at_ns: int) -> Quote:
-        quotes = self.quotes
-        if quotes[-1].at_ns <= at_ns:
-            return quotes[-1]
-        return quotes[max(0, bisect_right(quotes, at_ns, key=_at) - 1)]
-
-
-def _at(quote: Quote) -> int:
-    return quote.at_ns
+class MarketplaceError(Exception):
+    """The exchange refused something that no day may ask for."""
 
 
 class Marketplace:
@@ -163,7 +104,7 @@ class Marketplace:
         now_ns = self.kernel.now_ns
         desk.number = len(self.desks)
         desk.account_id = account_id = AccountId(desk.number + 1)
-        desk.listing, desk.marketplace = listing, self
+        desk.listing, desk.kernel, desk.exchange = listing, self.kernel, self
         self._command(OpenAccount(now_ns, account_id, terms))
         for asset, amount in ((CASH, cash_micros), (listing.symbol, shares_micros)):
             if amount:

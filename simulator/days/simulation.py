@@ -18,7 +18,8 @@ from simulator.days.desk import Desk
 from simulator.days.fundamental import fundamental
 from simulator.days.grid import normal_draws
 from simulator.days.kernel import Kernel
-from simulator.days.marketplace import Listing, Marketplace
+from simulator.days.listing import Listing
+from simulator.days.marketplace import Marketplace
 from simulator.days.model import LimitWords, micros
 from simulator.days.recorder import Recorder
 from simulator.days.streams import Stream, generator

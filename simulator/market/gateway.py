@@ -59,13 +59,15 @@ class OrderAnswer:
 class Answer:
     """``orders``: the one placed or asked for, or all open ones. ``position``: whole shares held, where asked.
 
-    ``ruled``: it was refused for what it asked, by a platform that is there.
+    ``ruled``: it was refused for what it asked, by a platform that is there. ``sent`` False: it never went out, as too
+    many others were under way.
     """
 
     outcome: OutcomeKind
     orders: tuple[OrderAnswer, ...] = ()
     position: int | None = None
     ruled: bool = False
+    sent: bool = True
 
 
 class Gateway(Protocol):

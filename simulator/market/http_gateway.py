@@ -80,7 +80,7 @@ class HttpGateway:
     def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
         operation_id = next(self._ids)
         if self._in_flight >= self._options.max_in_flight:
-            answer = Answer(OutcomeKind.FAIL)
+            answer = Answer(OutcomeKind.FAIL, sent=False)
             self._record(operation_id, request, _Exchange(None, None, None, None, MARKET_FULL, answer))
             asyncio.get_running_loop().call_soon(on_answer, answer)
             return

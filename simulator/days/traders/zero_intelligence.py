@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.marketplace import Quote
+from simulator.days.listing import Quote
 from simulator.days.model import Count, Group, IntradayArrivals, Positive
 from simulator.days.streams import Stream
 from trading.core.orders import BUY, NS_PER_S, Side

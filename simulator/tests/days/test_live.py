@@ -140,7 +140,10 @@ def test_a_day_whose_symbol_the_platform_does_not_list_is_refused_with_its_line(
         check_symbols(find_day("calm"), {"BBB"})
 
 
-def test_a_market_that_is_late_is_invalid_and_says_so() -> None:
+def test_a_market_that_is_late_or_leaves_requests_out_is_invalid_and_says_so() -> None:
     punctual, late = LiveReport(lags_s=[0.01] * 200), LiveReport(lags_s=[0.01] * 100 + [3.0] * 100)
+    full = LiveReport(sent=1_000, unsent=11, lags_s=[0.01] * 200)
     assert punctual.document()["valid"] is True
+    assert full.document()["valid"] is False
+    assert LiveReport(sent=1_000, unsent=10).document()["valid"] is True
     assert late.document()["valid"] is False
