@@ -135,14 +135,13 @@ class Desk:
         if self.retired:
             return
         self.wakes += 1
-        self.catch_up(now_ns)
-        if now_ns >= self.away_until_ns and self._may_act():
+        inbox, phase = self.inbox, self.listing.phase
+        if inbox and inbox[0][0] <= now_ns:
+            self.catch_up(now_ns)
+        may_act = phase is Phase.CONTINUOUS or (self.trader.in_calls and phase is not Phase.CLOSED)
+        if may_act and now_ns >= self.away_until_ns:
             self.trader.act(self)
         self._await_next(now_ns)
-
-    def _may_act(self) -> bool:
-        phase = self.listing.phase
-        return phase is Phase.CONTINUOUS or (self.trader.in_calls and phase is not Phase.CLOSED)
 
     def _await_next(self, now_ns: int) -> None:
         at_ns = self.arrivals.next_ns(now_ns, self.stream)
@@ -248,5 +247,7 @@ class Desk:
         at_ns = self.kernel.now_ns + latency.base_ns
         if latency.jitter_ns:
             at_ns += int(self.stream.exponential(latency.jitter_ns))
-        self.last_arrival_ns = at_ns = max(at_ns, self.last_arrival_ns)
+        if at_ns < self.last_arrival_ns:
+            return self.last_arrival_ns
+        self.last_arrival_ns = at_ns
         return at_ns
