@@ -44,12 +44,12 @@ SHAPES: list[tuple[Arrivals, Rate]] = [
 ]
 
 
-@pytest.mark.parametrize(("arrivals", "rate"), SHAPES, ids=repr)
+@pytest.mark.parametrize(("arrivals", "rate"), SHAPES, ids=[repr(arrivals) for arrivals, _ in SHAPES])
 def test_in_the_time_of_its_rate_a_process_is_poisson(arrivals: Arrivals, rate: Rate) -> None:
     assert _p_value(arrivals, rate) > 1e-3
 
 
-@pytest.mark.parametrize(("arrivals", "rate"), SHAPES, ids=repr)
+@pytest.mark.parametrize(("arrivals", "rate"), SHAPES, ids=[repr(arrivals) for arrivals, _ in SHAPES])
 def test_a_rate_that_is_a_tenth_off_would_be_found(arrivals: Arrivals, rate: Rate) -> None:
     assert _p_value(arrivals, lambda t: 1.1 * rate(t)) < 1e-3
 
