@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from reports.records import DATABASE_TABLES, FEED, METRICS, OPERATIONS, RECORD_VERSION
 from reports.run_folder import EventLog, write_json
 from reports.tests.synthetic_platform import START_NS, Plan, S, Simulation, levels_of, order_row
-from reports.tests.synthetic_trading import open_markets, trade
+from reports.tests.synthetic_trading import ACCOUNTS, open_markets, trade
 from trading.core.exchange import Exchange
 from trading.core.state import state_of
 
@@ -37,7 +37,8 @@ def write_record(folder: Path, plan: Plan | None = None) -> Path:
     write_table(folder, "balances", [row._asdict() for row in state_of(simulation.exchange).balances])
     write_table(folder, "metrics", _metrics(plan))
     write_json(folder / "engine.json", _engine_state(simulation.exchange))
-    write_json(folder / "run.json", _run(plan, len(simulation.operations)))
+    offered = sum(operation["source"] == "load" for operation in simulation.operations)
+    write_json(folder / "run.json", _run(plan, offered))
     _write_events(folder, plan)
     return folder
 
@@ -86,7 +87,11 @@ def _run(plan: Plan, operations: int) -> dict[str, Any]:
         "dirty": False,
         "versions": {"python": "3.11.7", "postgres": "16.2"},
         "machine": {"cores": 2, "memory_bytes": 8 * 2**30, "processor": "<script>alert(1)</script>"},
-        "topology": {"nodes": ["engine:1", "engine:2"], "links": ["engine:1->postgres:1"]},
+        "topology": {
+            "nodes": ["engine:1", "engine:2"],
+            "links": ["engine:1->postgres:1"],
+            "accounts": [{"account_id": account} for account in ACCOUNTS],
+        },
         "configuration": {"rate_per_s": plan.rate_per_s},
         "scheduled_operations": operations,
         "objectives": [

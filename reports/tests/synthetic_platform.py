@@ -11,15 +11,28 @@ from typing import Any
 import msgspec
 
 from trading.core.commands import Command
-from trading.core.events import LedgerPosted, Traded
+from trading.core.events import (
+    Event,
+    LedgerPosted,
+    OrderAccepted,
+    OrderActivated,
+    OrderCanceled,
+    OrderReduced,
+    OrderReplaced,
+    Traded,
+)
 from trading.core.exchange import Exchange, symbol_of
-from trading.core.orders import MICROS_PER_SHARE, OrderId, Side, Symbol
+from trading.core.orders import MICROS_PER_SHARE, OrderId, OrderStatus, Side, Symbol
 from trading.wire.journal import encode_command, encode_events
-from trading.wire.orders import OrderView, fold
+from trading.wire.orders import OrderView, decimal_text, fold, public_order, shares_text
 
 START_NS = 1_767_261_600 * 10**9
 S, MS = 10**9, 10**6
 SYMBOLS = (Symbol("AAA"), Symbol("BBB"))
+LISTENER = 1  # the account whose order updates the subscriber follows
+
+
+_LEFT, _BACK = 0.60, 0.62  # between these shares of the run the subscriber is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,9 @@ class Simulation:
 
     def _record(self, command: Command, events: list[Any], books: Mapping[Symbol, Any]) -> None:
         sequence, at_ns, symbol = self.exchange.sequence, command.at_ns, symbol_of(events)
-        fold(self.orders, events, sequence=sequence, at_ns=at_ns)
+        for event in events:
+            fold(self.orders, [event], sequence=sequence, at_ns=at_ns)
+            self._tell(event, sequence, at_ns)
         row: dict[str, Any] = {
             "sequence": sequence,
             "epoch": 1 if at_ns < START_NS + self.plan.kill_s * S else 2,
@@ -79,12 +94,12 @@ class Simulation:
 
     def _feed(self, symbol: Symbol, row: Mapping[str, Any], before: Any) -> None:
         """Publishes the change, but for a while after 60 % of the run, when the subscriber is away."""
-        moment = (row["at_ns"] - START_NS) / S / self.plan.end_s
-        if 0.60 < moment < 0.62:
+        moment = self._moment(row["at_ns"])
+        if self._is_away(row["at_ns"]):
             return
         first = not any(message["symbol"] == symbol for message in self.feed)
         after = levels_of(self.exchange, symbol)
-        returning = moment >= 0.62 and not any(m["kind"] == "success" for m in self.feed)
+        returning = moment >= _BACK and not any(m["kind"] == "success" for m in self.feed)
         if returning:
             self._message(row["at_ns"], {"T": "success", "msg": "connected"})
             for other in SYMBOLS:
@@ -93,22 +108,59 @@ class Simulation:
         snapshot = first or returning
         self._book(symbol, row["at_ns"], ([], []) if snapshot else before, after, snapshot=snapshot)
 
+    def _tell(self, event: Event, sequence: int, at_ns: int) -> None:
+        """Order updates, as long as somebody listens."""
+        connections = sum(message["kind"] == "listening" for message in self.feed)
+        if not self._is_away(at_ns) and connections <= (self._moment(at_ns) >= _BACK):
+            self._message(at_ns, {"stream": "listening", "data": {"streams": ["trade_updates"]}}, late_ns=-3 * MS)
+        for order_id, name, fill in _told(event, self.orders):
+            order = self.orders[order_id]
+            if order.account_id == LISTENER and not self._is_away(at_ns):
+                data = {"event": name, "order": public_order(order), "sequence": sequence, **fill}
+                self._message(at_ns, {"stream": "trade_updates", "data": data})
+
+    def _moment(self, at_ns: int) -> float:
+        return (at_ns - START_NS) / S / self.plan.end_s
+
+    def _is_away(self, at_ns: int) -> bool:
+        return _LEFT < self._moment(at_ns) < _BACK
+
     def _book(self, symbol: Symbol, at_ns: int, before: Any, after: Any, *, snapshot: bool) -> None:
         changes = [_changes(old, new) for old, new in zip(before, after, strict=True)]
         sequence = self.exchange.symbol_sequence(symbol)
         body = {"T": "o", "S": symbol, "q": sequence, "b": changes[0], "a": changes[1]}
         self._message(at_ns, {**body, "r": True} if snapshot else body)
 
-    def _message(self, at_ns: int, body: Mapping[str, Any]) -> None:
+    def _message(self, at_ns: int, body: Mapping[str, Any], late_ns: int = 2 * MS) -> None:
         self.feed.append(
             {
-                "received_ns": at_ns + 2 * MS,
-                "kind": body["T"],
+                "received_ns": at_ns + late_ns,
+                "kind": body.get("T") or body["stream"],
                 "symbol": body.get("S"),
                 "sequence": body.get("q"),
                 "message": json.dumps(body),
             }
         )
+
+
+def _told(event: Event, orders: Mapping[OrderId, OrderView]) -> list[tuple[OrderId, str, dict[str, str]]]:
+    """Which owners are told what of an event that is folded already, with the figures of a fill."""
+    match event:
+        case Traded():
+            fill = {"price": decimal_text(event.price_micros), "qty": shares_text(event.quantity)}
+            sides = ((event.maker_order_id, event.maker_leaves), (event.taker_order_id, event.taker_leaves))
+            return [(order_id, "partial_fill" if leaves else "fill", fill) for order_id, leaves in sides]
+        case OrderAccepted():
+            is_held = orders[event.order_id].status is OrderStatus.HELD
+            return [(event.order_id, "held" if is_held else "new", {})]
+        case OrderActivated():
+            return [(event.order_id, "new", {})]
+        case OrderCanceled() | OrderReplaced():
+            return [(event.order_id, orders[event.order_id].status.value, {})]
+        case OrderReduced():
+            return [(event.order_id, "restated", {})]
+        case _:
+            return []
 
 
 def order_row(order: OrderView) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from trading.core.commands import (
     Transfer,
     Withdraw,
 )
+from trading.core.events import CASH
 from trading.core.orders import (
     MICROS_PER_SHARE,
     OPEN_STATUSES,
@@ -35,7 +36,7 @@ from trading.core.orders import (
     SpecialTerms,
     TimeInForce,
 )
-from trading.wire.orders import OrderView, order_uuid, public_order
+from trading.wire.orders import OrderView, decimal_text, order_uuid, public_order
 
 ACCOUNTS = tuple(AccountId(number) for number in range(1, 9))
 MARGIN_ACCOUNT = ACCOUNTS[-1]  # with little cash and no shares
@@ -87,13 +88,38 @@ def trade(simulation: Simulation) -> None:
     span_ns = int((plan.end_s - plan.warm_up_s) * S)
     intended = sorted(START_NS + int(plan.warm_up_s * S) + rng.randrange(span_ns) for _ in range(number))
     drawn = [(at_ns, _latency_ns(plan, rng, at_ns), operation_id) for operation_id, at_ns in enumerate(intended)]
+    reader = random.Random(plan.seed)  # one of its own: who looks draws nothing away from who trades
     for done, (at_ns, latency_ns, operation_id) in enumerate(sorted(drawn, key=lambda draw: draw[0] + draw[1])):
         times = (at_ns, at_ns + rng.randrange(200_000), at_ns + latency_ns)
         for command in _operators_commands(times[2] - MS, done * 100 // number, (done - 1) * 100 // number):
             simulation.apply(command)
         operation = _about_an_open_order(simulation, times, operation_id) or _place(simulation, times, operation_id)
         simulation.operations.append(operation | _identity(operation_id))
-    simulation.operations.sort(key=lambda operation: operation["operation_id"])
+        simulation.operations += _questions(simulation, reader, times[2] - MS)
+    simulation.operations.sort(key=lambda operation: (operation["intended_ns"], operation["source"]))
+
+
+def _questions(simulation: Simulation, rng: random.Random, at_ns: int) -> list[dict[str, Any]]:
+    """Now and then somebody of the market looks up an order, lists an account's open ones, or asks for its cash."""
+    draw, account = rng.random(), rng.choice(ACCOUNTS)
+    mine = [order for order in simulation.orders.values() if order.account_id == account and order.client_order_id]
+    question: dict[str, Any] = {"kind": "read", "account_id": account}
+    if draw < 0.10 and mine:
+        order = rng.choice(mine[-20:])
+        question |= {"kind": "lookup", "client_order_id": order.client_order_id, "symbol": order.symbol}
+        question |= {"order_id": order_uuid(order.order_id), "answer": json.dumps(public_order(order))}
+    elif draw < 0.12:
+        listed = [public_order(order) for order in mine if order.status in OPEN_STATUSES]
+        question["answer"] = json.dumps(listed)
+    elif draw < 0.18:
+        cash = simulation.exchange.venue.accounts[account].holding(CASH)
+        question["answer"] = json.dumps({"cash": decimal_text(cash.available + cash.reserved)})
+    else:
+        return []
+    number = sum(operation["source"] == "market" for operation in simulation.operations)
+    times = (at_ns - MS // 4, at_ns, at_ns + MS // 2)
+    identity = {"source": "market", "operation_id": number, "endpoint": "http://127.0.0.1:8000"}
+    return [{**question, **identity, **_times(times), "outcome": "ok", "http_status": 200}]
 
 
 def _operators_commands(at_ns: int, percent: int, percent_before: int) -> list[Command]:

@@ -17,7 +17,12 @@ from scenarios.checks import (
     feed,
     fills,
     intended,
+    order_states,
+    order_updates,
     primary,
+    reads,
+    realtime,
+    referee,
     replay,
     state,
     unknown,
@@ -29,6 +34,10 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     intended.CHECK,
     unknown.CHECK,
     cancels.CHECK,
+    realtime.CHECK,
+    reads.CHECK,
+    order_states.CHECK,
+    referee.CHECK,
     conservation.CONSERVATION_CHECK,
     conservation.LEDGER_CHECK,
     charges.CHECK,
@@ -40,6 +49,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     primary.CHECK,
     feed.GAPS_CHECK,
     feed.BOOK_CHECK,
+    order_updates.CHECK,
 )
 
 

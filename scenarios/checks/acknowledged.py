@@ -40,7 +40,8 @@ def examine(record: Record) -> Findings:
             differing.append(_evidence(operation, "differs", json.dumps(wrong)))
     orders = {(operation.account_id, operation.client_order_id) for operation in acknowledged}
     return Findings(
-        f"{bound_text(len(lost), len(orders), 'lost')}; {len(doubled)} doubled, {len(differing)} with other values",
+        f"{bound_text(len(lost), len(orders), 'lost')}; {bound_text(len(doubled), len(orders), 'doubled')}; "
+        f"{len(differing)} with other values",
         [*lost, *doubled, *differing],
         {"acknowledged": len(orders), "lost": len(lost), "doubled": len(doubled), "differing": len(differing)},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from reports.bounds import bound_text
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
@@ -22,7 +23,7 @@ def examine(record: Record) -> Findings:
     violations = after + _still_alive(record, acknowledged)
     return Findings(
         f"{len(withdrawn):,} orders canceled or replaced, {len(acknowledged):,} cancels acknowledged to clients: "
-        f"{len(violations):,} traded or stayed open afterwards",
+        f"{bound_text(len(violations), len(withdrawn) + len(acknowledged), 'alive afterwards')}",
         violations,
         {"canceled": len(withdrawn)},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 
+from reports.bounds import bound_text
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
@@ -26,7 +27,7 @@ def examine(record: Record) -> Findings:
         if (problem := _problem(order, sent.get((order.account_id, order.client_order_id), []), known))
     ]
     return Findings(
-        f"{len(violations):,} of {len(orders):,} orders were not asked for like this by anybody",
+        bound_text(len(violations), len(orders), "orders nobody asked for like this"),
         violations,
         {"unasked": len(violations)},
     )

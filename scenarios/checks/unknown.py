@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
 from scenarios.checks.acknowledged import ORDERING, Key, intended_values, stored_values
 from scenarios.checks.check import Check, Evidence, Findings, differences, present
+from trading.core.orders import OrderStatus
 from trading.wire.orders import OrderView
 
 
@@ -31,27 +31,19 @@ def examine(record: Record) -> Findings:
         for operation in seen
         if (operation.account_id, operation.client_order_id) not in orders
     ]
-    violations += _denied(operations)
+    cancels = [o for o in operations if o.kind == "cancel" and o.outcome is OutcomeKind.UNKNOWN]
+    canceled = [o for o in cancels if any(map(_is_canceled, orders.get((o.account_id, o.client_order_id), [])))]
     summary = (
         f"{len(unknown):,} of {sum(o.kind in ORDERING for o in operations):,} orders had an unknown outcome: "
-        f"{len(executed):,} were executed, {len(unknown) - len(executed):,} were not"
+        f"{len(executed):,} were executed, {len(unknown) - len(executed):,} were not; "
+        f"of {len(cancels):,} cancels {len(canceled):,} were"
     )
-    return Findings(summary, violations, {"unknown": len(unknown), "unknown_executed": len(executed)})
+    figures = {"unknown": len(unknown), "unknown_executed": len(executed), "unknown_cancels": len(cancels)}
+    return Findings(summary, violations, {**figures, "unknown_cancels_executed": len(canceled)})
 
 
-def _denied(operations: Sequence[Operation]) -> list[Evidence]:
-    """An order whose acknowledgement came before the question must not be "not found"."""
-    acknowledged_ns = {
-        (o.account_id, o.client_order_id): o.done_ns
-        for o in operations
-        if o.kind in ORDERING and o.outcome is OutcomeKind.OK and o.done_ns is not None
-    }
-    return [
-        _evidence(operation, "a client was told that it does not exist, after it had been acknowledged")
-        for operation in operations
-        if operation.kind in ("lookup", "cancel") and operation.http_status == 404 and operation.sent_ns is not None
-        if operation.sent_ns > acknowledged_ns.get((operation.account_id, operation.client_order_id), operation.sent_ns)
-    ]
+def _is_canceled(order: OrderView) -> bool:
+    return order.status is OrderStatus.CANCELED
 
 
 def _wrong(operation: Operation, found: list[OrderView]) -> list[Evidence]:

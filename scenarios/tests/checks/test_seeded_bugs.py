@@ -157,17 +157,6 @@ def test_an_order_a_client_was_told_to_exist_and_that_does_not_is_caught(folder:
     assert_caught(folder, "unknown_outcomes")
 
 
-def test_an_acknowledged_order_that_a_client_was_told_not_to_exist_is_caught(folder: Path) -> None:
-    def bug(rows: list[Row]) -> list[Row]:
-        placed = first(rows, kind="place", outcome="ok")
-        later = placed["done_ns"] + 1_000_000
-        denied = {"kind": "lookup", "operation_id": 99_999, "outcome": "fail", "http_status": 404, "sent_ns": later}
-        return [*rows, {**placed, **denied, "done_ns": later + 1}]
-
-    spoil(folder, "operations", bug)
-    assert_caught(folder, "unknown_outcomes")
-
-
 # -- cancels ---------------------------------------------------------------------------------------
 
 

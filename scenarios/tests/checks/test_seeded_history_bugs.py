@@ -9,6 +9,7 @@ import pytest
 
 from reports.tests.synthetic import read_rows
 from scenarios.tests.checks.seeding import Row, assert_caught, change_engine, first, spoil
+from scenarios.tests.checks.sowing import nth
 
 
 def book_messages(rows: list[Row]) -> list[Row]:
@@ -130,12 +131,12 @@ def test_a_live_engine_behind_its_journal_is_caught(folder: Path) -> None:
 
 
 def test_a_message_the_feed_lost_is_a_gap(folder: Path) -> None:
-    spoil(folder, "feed", lambda rows: rows[:200] + rows[201:])
+    spoil(folder, "feed", lambda rows: rows[: (at := nth(rows, 200, kind="o"))] + rows[at + 1 :])
     assert_caught(folder, "feed_gaps")
 
 
 def test_a_message_the_feed_sent_twice_is_a_gap(folder: Path) -> None:
-    spoil(folder, "feed", lambda rows: rows[:200] + rows[199:])
+    spoil(folder, "feed", lambda rows: rows[: (at := nth(rows, 200, kind="o")) + 1] + rows[at:])
     assert_caught(folder, "feed_gaps")
 
 
@@ -152,8 +153,8 @@ def test_a_connection_that_begins_without_a_snapshot_is_a_gap(folder: Path) -> N
 def test_a_gap_the_subscriber_healed_by_itself_is_still_a_gap(folder: Path) -> None:
     def bug(rows: list[Row]) -> list[Row]:
         greeting = next(index for index, row in enumerate(rows) if row["kind"] == "success")
-        last = rows[greeting - 1]
-        lost = [row for row in rows[: greeting - 1] if row["symbol"] == last["symbol"]][-1]
+        *earlier, last = [row for row in rows[:greeting] if row["kind"] == "o"]
+        lost = [row for row in earlier if row["symbol"] == last["symbol"]][-1]
         left = {**last, "kind": "gap", "sequence": None, "message": "{}"}
         return [row for row in [*rows[:greeting], left, *rows[greeting:]] if row is not lost]
 
@@ -184,7 +185,7 @@ def test_numbers_missed_between_connections_without_a_fault_are_a_gap(folder: Pa
 
 
 def test_a_feed_that_ends_early_has_not_the_engines_book(folder: Path) -> None:
-    spoil(folder, "feed", lambda rows: rows[:-3])
+    spoil(folder, "feed", lambda rows: rows[: nth(rows, -3, kind="o")])
     assert_caught(folder, "feed_book")
 
 
