@@ -1,4 +1,4 @@
-"""``python -m scenarios.tests.broken_run SCENARIO ENGINE``: a run against an engine that is broken on purpose."""
+"""``python -m scenarios.tests.broken_run SCENARIO ENGINE [FEED]``: a run against programs broken on purpose."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from stack.topology import Role
 
 
 def main() -> int:
-    scenario, engine = sys.argv[1:]
+    scenario, *broken = sys.argv[1:]
     loaded = load_scenario(Path(scenario))
-    programs = {**PROGRAMS, Role.ENGINE: (sys.executable, engine)}
+    commands = ((sys.executable, program) for program in broken)
+    programs = {**PROGRAMS, **dict(zip((Role.ENGINE, Role.FEED), commands, strict=False))}
     options = RunOptions(seed=loaded.scenario.seed, command_line=tuple(sys.argv), programs=programs)
     outcome = run_scenario(loaded, options, Progress(sys.stderr))
     sys.stdout.write(json.dumps(outcome.document()) + "\n")

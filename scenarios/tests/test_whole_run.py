@@ -22,7 +22,10 @@ from scenarios.schedule import fault_schedule
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 SMOKE = find_scenario("smoke")
-HASTY_ENGINE = Path(__file__).parents[2] / "platform" / "tests" / "engine" / "hasty_engine.py"
+PLATFORM_TESTS = Path(__file__).parents[2] / "platform" / "tests"
+HASTY_ENGINE = PLATFORM_TESTS / "engine" / "hasty_engine.py"
+CARELESS_ENGINE = PLATFORM_TESTS / "engine" / "careless_engine.py"
+FORGETFUL_FEED = PLATFORM_TESTS / "feed" / "forgetful_feed.py"
 
 
 def run(folder: Path, scenario: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
@@ -83,6 +86,20 @@ def test_an_engine_that_acknowledges_before_its_commit_fails(tmp_path: Path) -> 
     assert any("lost" in reason for reason in verdict["reasons"])
     # A machine that starves the generator meanwhile makes it INVALID, with the violation among the reasons.
     assert done.returncode == (1 if verdict["verdict"] == "FAIL" else 4)
+    assert verdict["verdict"] == "FAIL" or any("the load generator" in reason for reason in verdict["reasons"])
+
+
+def test_a_platform_that_doubles_orders_loses_fills_and_leaves_out_messages_fails(tmp_path: Path) -> None:
+    done, verdict = finished(
+        tmp_path, "scenarios.tests.broken_run", str(SMOKE), str(CARELESS_ENGINE), str(FORGETFUL_FEED)
+    )
+    checks = {check.name: check for check in Record(tmp_path / "runs" / "latest").checks()}
+    assert checks["acknowledged_orders"].figures["doubled"] > 0, done.stderr
+    violated = {name for name, check in checks.items() if check.verdict == "violated"}
+    assert violated >= {
+        *("acknowledged_orders", "intended_orders", "fills_add_up", "conservation", "tables_follow_journal"),
+        *("feed_gaps", "order_updates"),
+    }
     assert verdict["verdict"] == "FAIL" or any("the load generator" in reason for reason in verdict["reasons"])
 
 
