@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from reports.bounds import bound_text
 from reports.outage import windows
 from reports.record import MissingPartError, Record
 from reports.rows import Book, FeedMessage
@@ -48,8 +49,8 @@ def examine_gaps(record: Record) -> Findings:
             last[symbol] = sequence
         left_ns = session[-1].received_ns
     summary = (
-        f"{count:,} book messages of {len(last)} symbols in {len(sessions)} connections: {len(violations):,} gaps,"
-        f" {missed:,} numbers missed while disconnected by a fault"
+        f"{count:,} book messages of {len(last)} symbols in {len(sessions)} connections: "
+        f"{bound_text(len(violations), count, 'gaps')}; {missed:,} numbers missed while disconnected by a fault"
     )
     return Findings(summary, violations, {"feed_messages": count, "feed_gaps": len(violations)})
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
+from reports.bounds import bound_text
 from reports.record import Record
 from reports.rows import Fill
 from scenarios.checks.charges import value_micros
@@ -38,7 +39,8 @@ def examine_orders(record: Record) -> Findings:
         for order_id, rows in fills.items()
         if order_id not in known
     ]
-    summary = f"{len(orders):,} orders against {len(record.fills):,} fills: {len(violations):,} do not add up"
+    wrong = bound_text(len({row["order_id"] for row in violations}), len(orders), "orders do not add up")
+    summary = f"{len(orders):,} orders against {len(record.fills):,} fills: {wrong}"
     return Findings(summary, violations)
 
 
@@ -53,7 +55,8 @@ def examine_trades(record: Record) -> Findings:
         for trade_id, fills in sorted(sides.items())
         for problem in _trade_problems(fills, orders)
     ]
-    return Findings(f"{len(sides):,} trades: {len(violations):,} disagree between their sides", violations)
+    disagreeing = len({row["trade_id"] for row in violations})
+    return Findings(bound_text(disagreeing, len(sides), "trades disagree between their sides"), violations)
 
 
 def _reduced(record: Record) -> dict[int, int]:
