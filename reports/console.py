@@ -38,7 +38,7 @@ def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None
         table.add_row(Text(f"  {name}"), Text(value))
     for objective in verdict.objectives:
         table.add_row(
-            Text(f"  {objective.objective} <= {objective.bound:g}"),
+            Text(f"  {objective.title or objective.objective} {objective.asked}"),
             Text(f"{objective.outcome.replace('_', ' ')}: {objective.summary}"),
         )
     console.print(table)

@@ -50,9 +50,9 @@ def point_latest(root: Path, folder: Path) -> None:
 
 
 def find_run(root: Path, name: str) -> Path:
-    """The folder of a run by path, by name in ``root``, or ``latest``. Raises FileNotFoundError."""
+    """The folder of a run, or of repeats, by path, by name in ``root``, or ``latest``. Raises FileNotFoundError."""
     for folder in (root / name, Path(name)):
-        if name and any((folder / part).exists() for part in ("run.json", "events.jsonl")):
+        if name and any((folder / part).exists() for part in ("run.json", "events.jsonl", "repeats.json")):
             return folder.resolve()
     raise FileNotFoundError(f"no run {name!r} in {root} and no such folder with a run's record")
 
