@@ -9,8 +9,9 @@ from os import environ
 from rich.console import Console
 
 from reports.console import print_verdict
-from reports.record import Record
+from reports.record import MissingPartError, Record
 from reports.render import rebuild
+from reports.repeats import REPEATS_FILE, judge_together, run_folders
 from reports.results import VerdictKind
 from reports.run_folder import find_run, runs_root
 from scenarios.checks import run_checks
@@ -19,6 +20,7 @@ from scenarios.launch import run_scenario
 from scenarios.library import ScenarioError, find_scenario
 from scenarios.loader import load_scenario
 from scenarios.progress import Progress
+from scenarios.repeats import find_baselines, run_repeats
 from scenarios.run import RunOptions
 
 
@@ -33,8 +35,15 @@ def run(name: str, *, seed: int | None, json: bool, keep: bool) -> int:
     chosen = loaded.scenario.seed if seed is None else seed
     console.print(f"{loaded.name}: {loaded.scenario.title} (seed {chosen})", markup=False, soft_wrap=True)
     show = partial(print_verdict, console=console)
-    options = RunOptions(chosen, tuple(sys.argv), keep=keep, on_verdict=show)
-    outcome = run_scenario(loaded, options, Progress(stream))
+    try:
+        baselines = find_baselines(loaded.scenario, runs_root(environ))
+    except FileNotFoundError as error:
+        return complain(f"baseline: {error}", WRONG_USAGE)
+    options = RunOptions(chosen, tuple(sys.argv), keep=keep, on_verdict=show, baselines=baselines)
+    if loaded.scenario.repeats > 1:
+        outcome = run_repeats(loaded, options, Progress(stream))
+    else:
+        outcome = run_scenario(loaded, options, Progress(stream))
     if outcome.trouble:
         kind = outcome.verdict.verdict if outcome.verdict else VerdictKind.INVALID
         complain(f"the run is {kind}: {outcome.trouble}", outcome.exit_code)
@@ -47,9 +56,12 @@ def report(name: str) -> int:
     """Exits as the run would: the same record gives the same verdict."""
     try:
         folder = find_run(runs_root(environ), name)
-        run_checks(Record(folder))
-        verdict = rebuild(folder)
-    except OSError as error:
+        for run_folder in run_folders(folder):
+            run_checks(Record(run_folder))
+            verdict = rebuild(run_folder)
+        if (folder / REPEATS_FILE).exists():
+            verdict = judge_together(folder)
+    except (OSError, MissingPartError) as error:
         return complain(str(error), WRONG_USAGE)
     print_verdict(verdict, folder)
     return verdict.exit_code
