@@ -18,7 +18,7 @@ from reports.goodput import goodput_by_second
 from reports.latency import Scope, response_times
 from reports.objectives import GOODPUT, STALENESS, Objective
 from reports.record import MissingPartError, Record
-from reports.repeats import run_folders
+from reports.run_folder import run_folders
 from reports.staleness import staleness
 
 TABLE: Final = "baseline"

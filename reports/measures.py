@@ -7,7 +7,7 @@ interval in one run; ``repeats`` give it one (reports.repeats).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from reports.baseline import kept_baseline, series
 from reports.bounds import bound_text, rate_interval, rate_upper_bound
 from reports.comparison import change, side_of
-from reports.dependence import Interval, mean_interval, percentile_interval, samples_to_decide
+from reports.dependence import Interval, Timed, mean_interval, percentile_interval, samples_to_decide
 from reports.goodput import goodput_by_second
 from reports.latency import Scope, errors_in, is_steady, samples_needed
 from reports.objectives import (
@@ -94,7 +94,7 @@ def result(
 def _measure_percentile(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
     """A percentile of the latency or of the feed's staleness."""
     if objective.baseline is not None:
-        return _measure_change(record, objective)
+        return measure_change([series(record, objective)], kept_baseline(record, objective), objective)
     quantile = {**LATENCY, **STALENESS}[objective.name]
     samples = series(record, objective)
     value = float(np.quantile(samples.values, quantile, method="inverted_cdf"))
@@ -110,7 +110,7 @@ def _measure_percentile(record: Record, _: list[CheckResult], objective: Objecti
 
 def _measure_goodput(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
     if objective.baseline is not None:
-        return _measure_change(record, objective)
+        return measure_change([series(record, objective)], kept_baseline(record, objective), objective)
     scope = Scope(objective.scope or Scope.ALL)
     counts = goodput_by_second(record, scope)
     value = float(counts.mean())
@@ -127,24 +127,25 @@ def _measure_goodput(record: Record, _: list[CheckResult], objective: Objective)
     return result(objective, "/s", outcome, summary, value, interval=interval, more_samples=more)
 
 
-def _measure_change(record: Record, objective: Objective) -> ObjectiveResult:
+def measure_change(ours: Sequence[Timed], theirs: Sequence[Timed], objective: Objective) -> ObjectiveResult:
+    """Runs of one side against those of the other; a percentile must have samples enough in each run of ours."""
     quantile = {**LATENCY, **STALENESS}.get(objective.name)
-    ours, theirs = series(record, objective), kept_baseline(record, objective)
-    if quantile is not None and len(ours) < samples_needed(quantile):
-        lacking = samples_needed(quantile) - len(ours)
-        summary = f"{len(ours):,} samples are too few for {_what(objective)}, {_more(lacking, 'samples')}"
+    fewest = min(len(run) for run in ours)
+    if quantile is not None and fewest < samples_needed(quantile):
+        lacking = samples_needed(quantile) - fewest
+        summary = f"{fewest:,} samples are too few for {_what(objective)}, {_more(lacking, 'samples')}"
         return result(objective, "%", _CANNOT_TELL, summary, more_samples=lacking)
-    found = change(side_of([ours], quantile), side_of(theirs, quantile))
+    found = change(side_of(ours, quantile), side_of(theirs, quantile))
     interval = Interval(found.low, found.high)
     outcome = decide(interval, objective)
     summary = (
         f"{_what(objective)}: {found.percent:+.1f} % against {objective.baseline} (95 % interval"
-        f" {_change(found.low)} to {_change(found.high)}, {len(theirs)} runs of it)"
+        f" {_change(found.low)} to {_change(found.high)}; {_runs(ours)} against {_runs(theirs)})"
     )
     more = None
     if outcome is _CANNOT_TELL and found.low is not None and found.high is not None:
         half, away = (found.high - found.low) / 2, abs(found.percent - objective.bound)
-        more = None if not away else max(1, round(len(ours) * ((half / away) ** 2 - 1)))
+        more = None if not away else max(1, round(sum(map(len, ours)) * ((half / away) ** 2 - 1)))
         summary += f": does not tell, {_more(more, 'samples on both sides')}"
     return result(objective, "%", outcome, summary, found.percent, interval=interval, more_samples=more)
 
@@ -292,6 +293,10 @@ def _words(scope: str) -> str:
 
 def _met(condition: bool) -> ObjectiveOutcome:
     return _MET if condition else _MISSED
+
+
+def _runs(side: Sequence[Timed]) -> str:
+    return "1 run" if len(side) == 1 else f"{len(side)} runs"
 
 
 def _ms(value: float | None) -> str:

@@ -18,7 +18,10 @@ import msgspec
 import numpy as np
 from scipy.stats import t
 
+from reports.baseline import kept_baseline, series
 from reports.bounds import CONFIDENCE
+from reports.gate import objectives_of
+from reports.measures import measure_change
 from reports.record import MissingPartError, Record
 from reports.results import (
     EXIT_CODES,
@@ -29,9 +32,8 @@ from reports.results import (
     Verdict,
     VerdictKind,
 )
-from reports.run_folder import write_json
+from reports.run_folder import REPEATS_FILE, run_folders, write_json
 
-REPEATS_FILE: Final = "repeats.json"
 MIN_VALID_SHARE: Final = 0.8
 _COUNTED: Final = ("lost_orders", "doubled_orders", "checks")
 
@@ -45,13 +47,6 @@ class Spread:
     high: float | None
     runs: int
     worst: float
-
-
-def run_folders(folder: Path) -> list[Path]:
-    """The runs in a folder of repeats, in order; the folder itself when it is a run's."""
-    if not (folder / REPEATS_FILE).exists():
-        return [folder]
-    return sorted(path.parent for path in folder.glob("*/run.json"))
 
 
 def describe_repeats(folder: Path, *, scenario: str, repeats: int, seed: int) -> None:
@@ -80,11 +75,13 @@ def together(folder: Path) -> Verdict:
         repeats, scenario, seed = int(planned["repeats"]), str(planned["scenario"]), int(planned["seed"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MissingPartError(f"{REPEATS_FILE} cannot be read: {error}") from error
-    verdicts = [_verdict_in(run) for run in run_folders(folder)]
+    runs = run_folders(folder)
+    verdicts = [_verdict_in(run) for run in runs]
     valid = [v for v in verdicts if v is not None and v.verdict is not VerdictKind.INVALID]
     unfit = [f"repeat {n} is INVALID: {_first(v)}" for n, v in enumerate(verdicts, start=1) if v not in valid]
     invalid = _too_few(len(valid), repeats, unfit)
-    objectives = [_over_repeats(each) for each in zip(*(v.objectives for v in valid), strict=True)]
+    fit = [Record(run) for run, verdict in zip(runs, verdicts, strict=True) if verdict in valid]
+    objectives = [_over_repeats(fit, each) for each in zip(*(v.objectives for v in valid), strict=True)]
     failed = [f"in one of the repeats: {violation}" for verdict in valid for violation in verdict.violated]
     failed += [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is ObjectiveOutcome.MISSED]
     untold = [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is ObjectiveOutcome.CANNOT_TELL]
@@ -109,8 +106,10 @@ def _too_few(valid: int, repeats: int, unfit: list[str]) -> list[str]:
     return [f"{valid} of {repeats} repeats can be judged, at least {least} must", *unfit]
 
 
-def _over_repeats(results: Sequence[ObjectiveResult]) -> ObjectiveResult:
+def _over_repeats(runs: list[Record], results: Sequence[ObjectiveResult]) -> ObjectiveResult:
     """One objective of all valid runs."""
+    if results[0].unit == "%":
+        return _change_over(runs, results[0])
     first, known = results[0], [each.measured for each in results if each.measured is not None]
     if len(known) < len(results):
         silent = next(each.summary for each in results if each.measured is None)
@@ -131,6 +130,15 @@ def _over_repeats(results: Sequence[ObjectiveResult]) -> ObjectiveResult:
         high=spread.high,
         more_samples=more,
     )
+
+
+def _change_over(runs: list[Record], result: ObjectiveResult) -> ObjectiveResult:
+    """Against a baseline all runs are one side: the baseline's own noise must not be counted as theirs."""
+    asked = next(each for each in objectives_of(runs[0]) if each.title == result.title)
+    try:
+        return measure_change([series(run, asked) for run in runs], kept_baseline(runs[0], asked), asked)
+    except MissingPartError as error:
+        return msgspec.structs.replace(result, outcome=ObjectiveOutcome.CANNOT_TELL, summary=str(error))
 
 
 def _decided(

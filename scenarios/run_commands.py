@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from os import environ
 
@@ -11,9 +12,9 @@ from rich.console import Console
 from reports.console import print_verdict
 from reports.record import MissingPartError, Record
 from reports.render import rebuild
-from reports.repeats import REPEATS_FILE, judge_together, run_folders
+from reports.repeats import judge_together
 from reports.results import VerdictKind
-from reports.run_folder import find_run, runs_root
+from reports.run_folder import REPEATS_FILE, find_run, run_folders, runs_root
 from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
 from scenarios.launch import run_scenario
@@ -24,12 +25,16 @@ from scenarios.repeats import find_baselines, run_repeats
 from scenarios.run import RunOptions
 
 
-def run(name: str, *, seed: int | None, json: bool, keep: bool) -> int:
+def run(name: str, *, seed: int | None, json: bool, keep: bool, repeats: int | None = None) -> int:
     """The verdict is the last line of standard output with ``json``; then everything else goes to standard error."""
     try:
         loaded = load_scenario(find_scenario(name))
     except ScenarioError as error:
         return complain(str(error), WRONG_USAGE)
+    if repeats is not None:
+        loaded = replace(loaded, scenario=loaded.scenario.model_copy(update={"repeats": repeats}))
+    if keep and loaded.scenario.repeats > 1:
+        return complain("--keep leaves one platform up: it goes with one run, not with repeats", WRONG_USAGE)
     stream = sys.stderr if json else sys.stdout
     console = Console(file=stream, highlight=False)
     chosen = loaded.scenario.seed if seed is None else seed

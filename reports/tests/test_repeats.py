@@ -6,12 +6,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from reports.baseline import keep_baseline
 from reports.gate import judge
+from reports.objectives import parse_objective
 from reports.record import MissingPartError, Record
-from reports.repeats import describe_repeats, judge_together, run_folders, spread_of
+from reports.repeats import describe_repeats, judge_together, spread_of
 from reports.results import Verdict, VerdictKind
-from reports.run_folder import write_json
+from reports.run_folder import run_folders, write_json
 from reports.tests.test_gate import set_objectives
+from reports.tests.test_measures import slowed
 
 
 def repeats(folder: Path, tree: Path, *outages_ms: float, bound: float = 1_000) -> Path:
@@ -116,3 +119,24 @@ def test_a_folder_that_is_none_of_repeats_is_one_run(folder: Path) -> None:
 def test_a_single_run_has_no_interval() -> None:
     spread = spread_of([5.0])
     assert (spread.mean, spread.low, spread.high) == (5.0, None, None)
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(1.0, VerdictKind.PASS), (2.0, VerdictKind.FAIL)])
+def test_a_change_over_repeats_is_that_of_all_runs_against_all_runs_of_the_baseline(
+    folder: Path, tmp_path: Path, factor: float, kind: VerdictKind
+) -> None:
+    entry = {"objective": "latency_p50_ms", "max": "+30 %", "baseline": "before"}
+    set_objectives(folder, entry)
+    for name, by in (("before", 1.0), ("after", factor)):
+        describe_repeats(tmp_path, scenario="gate/x", repeats=4, seed=1)
+        tree = tmp_path / name
+        for number in range(4):
+            slowed(folder, by * (1 + 0.02 * number), tree / f"{number}")
+        shutil.move(tmp_path / "repeats.json", tree / "repeats.json")
+    for run in run_folders(tmp_path / "after"):
+        keep_baseline(run, [parse_objective(entry)], {"before": tmp_path / "before"})
+        judge(Record(run))
+    verdict = judge_together(tmp_path / "after")
+    assert verdict.verdict is kind
+    assert "4 runs against 4 runs" in verdict.objectives[0].summary
+    assert verdict.objectives[0].measured == pytest.approx(100 * (factor - 1), abs=1)
