@@ -14,7 +14,7 @@ import numpy as np
 
 from reports.baseline import kept_baseline, series
 from reports.bounds import bound_text, rate_interval, rate_upper_bound
-from reports.comparison import change, side_of
+from reports.comparison import MIN_RUNS, change, side_of
 from reports.dependence import Interval, Timed, mean_interval, percentile_interval, samples_to_decide
 from reports.goodput import goodput_by_second
 from reports.latency import Scope, errors_in, is_steady, samples_needed
@@ -142,6 +142,8 @@ def measure_change(ours: Sequence[Timed], theirs: Sequence[Timed], objective: Ob
         f"{_what(objective)}: {found.percent:+.1f} % against {objective.baseline} (95 % interval"
         f" {_change(found.low)} to {_change(found.high)}; {_runs(ours)} against {_runs(theirs)})"
     )
+    if min(len(ours), len(theirs)) < MIN_RUNS:
+        summary += f"; what differs from run to run is not in it, for that takes {MIN_RUNS} runs a side"
     more = None
     if outcome is _CANNOT_TELL and found.low is not None and found.high is not None:
         half, away = (found.high - found.low) / 2, abs(found.percent - objective.bound)

@@ -41,6 +41,8 @@ class Recovery:
 def recoveries(record: Record) -> list[Recovery]:
     """One per fault that was injected, in order of injection."""
     found = outages(record)
+    if not found:
+        return []
     usual_ms = longest_usual_gap_ms(record) or 0.0
     waiting = _Waiting.of(record)
     ends_ns = [outage.window_start_ns for outage in found[1:]] + [record.events[-1].at_ns + 1]

@@ -65,3 +65,9 @@ def test_a_platform_that_does_half_of_its_work_is_down_under_a_higher_bar(folder
     write_table(folder, "operations", rows)
     record = Record(folder)
     assert outages_under(record, 0.2)[1].duration_ms < 2_000 < outages_under(record, 0.8)[1].duration_ms
+
+
+def test_a_run_without_faults_had_nothing_to_recover_from(folder: Path) -> None:
+    events = (folder / "events.jsonl").read_text().splitlines(keepends=True)
+    (folder / "events.jsonl").write_text("".join(line for line in events if '"event": "fault"' not in line))
+    assert recoveries(Record(folder)) == []

@@ -126,7 +126,7 @@ WRONG = [
         "checks, max: 0, scope: all",
         ["21: objectives[0].scope: objective checks: takes no scope"],
     ),
-    ("max: 1000", "max: -1", ["21: objectives[0].max: should be greater than or equal to 0"]),
+    ("max: 1000", "max: -1", ["21: objectives[0].max: objective outage_ms: max must be a number of at least 0"]),
     ("seed: 3", "seed: [3", ["3: not valid YAML"]),
     ("seed: 3", "seed: 2024-13-41", ["2: not valid YAML: month must be in 1..12"]),
     ("accounts: {", "accounts: &a {", []),
