@@ -1,6 +1,6 @@
 # make demo: the main job.  make test, make check, make bench: see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help setup servers core demo browser test check bench drill-engine drill-data drill-redis fuzz clean
+.PHONY: help setup servers core demo browser test check bench gate-study drill-engine drill-data drill-redis fuzz clean
 
 # A private uv when none is on PATH.
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -44,6 +44,9 @@ check: .venv/.ready ## lint, format, types, import contracts
 
 bench: setup ## run every benchmark and print one table
 	@$(RUN)/python -m reports.bench
+
+gate-study: .venv/.ready ## how often the gate cries wolf, and what it finds: reports/published/gate-study.md
+	@$(RUN)/python -m reports.gate_study
 
 drill-engine: setup ## kill, freeze and revive engines under load, again and again; count what was lost
 	@PYTHONPATH=platform $(RUN)/python -m drills.engine

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import beta
 
 CONFIDENCE: Final = 0.95
 
@@ -22,6 +23,14 @@ def rate_upper_bound(count: int, trials: int, confidence: float = CONFIDENCE) ->
         middle = (low + high) / 2
         low, high = (middle, high) if _at_most(count, trials, middle) > 1 - confidence else (low, middle)
     return high
+
+
+def rate_interval(count: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The two-sided Clopper-Pearson interval of a rate; ``trials`` at least 1."""
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else float(beta.ppf(tail, count, trials - count + 1))
+    high = 1.0 if count == trials else float(beta.ppf(1 - tail, count + 1, trials - count))
+    return low, high
 
 
 def bound_text(count: int, trials: int, noun: str) -> str:

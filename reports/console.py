@@ -38,8 +38,10 @@ def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None
         table.add_row(Text(f"  {name}"), Text(value))
     for objective in verdict.objectives:
         table.add_row(
-            Text(f"  {objective.objective} <= {objective.bound:g}"),
+            Text(f"  {objective.title or objective.objective} {objective.asked}"),
             Text(f"{objective.outcome.replace('_', ' ')}: {objective.summary}"),
         )
     console.print(table)
-    console.print(Text(f"  report  {folder / 'report.html'}"), soft_wrap=True)
+    report = folder / "report.html"
+    told = f"  report  {report}" if report.exists() else f"  records  {folder}, a folder each run"
+    console.print(Text(told), soft_wrap=True)

@@ -45,7 +45,8 @@ def _check(suite: ET.Element, name: str, check: CheckResult) -> None:
 
 
 def _objective(suite: ET.Element, name: str, objective: ObjectiveResult) -> None:
-    title = f"{objective.objective} {objective.scope} at most {objective.bound:g}".replace("  ", " ")
+    least_or_most = "at least" if objective.at_least else "at most"
+    title = f"{objective.title or objective.objective} {least_or_most} {objective.bound:g}"
     _case(
         suite,
         f"{name}.objectives",

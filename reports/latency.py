@@ -3,10 +3,14 @@
 Response time runs from the *intended* start of an operation, service time from when it was sent. Counted are the
 load's operations of the measured phase that were answered or given up on; one never answered counts as long as the
 record lasts. Early refusals (429, 5xx, no connection) are no answers to wait for: they count in the error ratio.
+
+Two rules. A percentile is shown when at least ten samples lie beyond it (SAMPLES_BEYOND): p99 needs 1,000, p99.99
+100,000. And its interval knows that neighbouring samples are alike (reports.dependence).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -14,12 +18,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from reports.bounds import percentile_ranks
+from reports.dependence import Timed, percentile_interval, timed
 from reports.outage import SETTLE_NS, windows
 from reports.record import Record
 from reports.records import OutcomeKind
 from reports.rows import Operation
-from reports.timeline import NS_PER_MS, measured
+from reports.timeline import NS_PER_MS, measured, phases
 
 Samples = npt.NDArray[np.float64]  # milliseconds, sorted
 
@@ -46,7 +50,10 @@ class Percentile:
 
 @dataclass(frozen=True, slots=True)
 class LatencyRow:
-    """``percentiles`` by name (p50, p90, p99, p99.9); one with too few samples to mean anything is left out."""
+    """``percentiles`` by name (p50 to p99.99); one with too few samples to mean anything is left out.
+
+    ``where`` is what the row is of beside its scope: "" for all of the measured phase, a node, or a phase.
+    """
 
     kind: str
     scope: Scope
@@ -54,21 +61,26 @@ class LatencyRow:
     count: int
     percentiles: dict[str, Percentile]
     max_ms: float
+    where: str = ""
 
 
-QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 
 
-def percentile(samples: Samples, quantile: float) -> Percentile:
-    """``samples`` sorted and not empty. The value is a sample: the smallest that ``quantile`` of them do not exceed."""
-    count = len(samples)
-    low, high = percentile_ranks(count, quantile)
+def samples_needed(quantile: float) -> int:
+    """How many samples a percentile must stand on to be shown."""
+    return round(SAMPLES_BEYOND / (1 - quantile))
+
+
+def percentile(samples: Timed, quantile: float) -> Percentile:
+    """``samples`` not empty. The value is a sample: the smallest that ``quantile`` of them do not exceed."""
+    interval = percentile_interval(samples, quantile)
     return Percentile(
         quantile=quantile,
-        value=float(np.quantile(samples, quantile, method="inverted_cdf")),
-        low=None if low is None else float(samples[low]),
-        high=None if high is None else float(samples[high]),
-        enough=count * (1 - quantile) >= SAMPLES_BEYOND - 1e-9,
+        value=float(np.quantile(samples.values, quantile, method="inverted_cdf")),
+        low=interval.low,
+        high=interval.high,
+        enough=len(samples) >= samples_needed(quantile),
     )
 
 
@@ -103,54 +115,134 @@ def select(record: Record, kind: str, scope: Scope) -> list[Operation]:
     return chosen
 
 
+def is_steady(record: Record, scope: Scope) -> bool:
+    """Whether what a scope holds is a sample of something that goes on: nothing of a fault is in it."""
+    return scope is Scope.OUTSIDE_FAULTS or not windows(record)
+
+
+def response_times(record: Record, kind: str = "place", scope: Scope = Scope.ALL) -> Timed:
+    """Response times in milliseconds, in order of the intended starts."""
+    return _timed(record, select(record, kind, scope), _response_from, steady=is_steady(record, scope))
+
+
 def response_ms(record: Record, kind: str = "place", scope: Scope = Scope.ALL) -> Samples:
     """Sorted response times in milliseconds."""
-    end_ns = _last_moment(record)
-    return _milliseconds([(o.done_ns or end_ns) - o.intended_ns for o in select(record, kind, scope)])
+    return np.sort(response_times(record, kind, scope).values)
 
 
 def service_ms(record: Record, kind: str = "place", scope: Scope = Scope.ALL) -> Samples:
     """Sorted service times in milliseconds."""
-    end_ns = _last_moment(record)
-    chosen = select(record, kind, scope)
-    return _milliseconds([(o.done_ns or end_ns) - o.sent_ns for o in chosen if o.sent_ns is not None])
+    return np.sort(_timed(record, select(record, kind, scope), _service_from).values)
 
 
 def latency_table(record: Record) -> list[LatencyRow]:
     """A row per kind of operation, scope and measure that has samples."""
-    kinds = sorted({operation.kind for operation in measured_operations(record)}, key=_kind_order)
     rows = []
-    for kind in kinds:
+    for kind in _kinds(measured_operations(record)):
         for scope in (Scope.OUTSIDE_FAULTS, Scope.INSIDE_FAULTS):
-            for measure, samples_of in (("response", response_ms), ("service", service_ms)):
-                samples = samples_of(record, kind, scope)
+            chosen = select(record, kind, scope)
+            for measure, starts in (("response", _response_from), ("service", _service_from)):
+                samples = _timed(record, chosen, starts, steady=is_steady(record, scope))
                 if len(samples):
                     rows.append(summarize(samples, kind=kind, scope=scope, measure=measure))
     return rows
 
 
-def summarize(samples: Samples, *, kind: str, scope: Scope, measure: str) -> LatencyRow:
-    found = {name: percentile(samples, quantile) for name, quantile in QUANTILES.items()}
-    shown = {name: value for name, value in found.items() if name != "p99.9" or value.enough}
-    return LatencyRow(kind, scope, measure, len(samples), shown, float(samples[-1]))
+def latency_by_node(record: Record) -> list[LatencyRow]:
+    """Response times by the node that was asked, outside the windows of faults."""
+    names = {
+        str(address): str(node)
+        for event in record.events
+        if event.event == "load_links"
+        for address, node in (event.details.get("nodes") or {}).items()
+    }
+    rows = []
+    for kind in _kinds(measured_operations(record)):
+        chosen = select(record, kind, Scope.OUTSIDE_FAULTS)
+        for endpoint in sorted({operation.endpoint for operation in chosen if operation.endpoint}):
+            samples = _timed(record, [o for o in chosen if o.endpoint == endpoint], _response_from)
+            where = names.get(endpoint, endpoint)
+            rows.append(summarize(samples, kind=kind, scope=Scope.OUTSIDE_FAULTS, measure="response", where=where))
+    return rows
 
 
-def error_ratio(record: Record, scope: Scope = Scope.ALL) -> tuple[int, int]:
-    """Orders of the measured phase that were sent and got no good answer, and all that were sent."""
+def latency_by_phase(record: Record) -> list[LatencyRow]:
+    """Response times of answered operations by the phase that their intended start fell into, faults included."""
+    rows = []
+    load = [o for o in record.operations if o.source == "load" and o.done_ns is not None and not errored(o)]
+    for span in phases(record.events):
+        until_ns = span.end_ns or record.events[-1].at_ns
+        within = [o for o in load if span.start_ns <= o.intended_ns < until_ns]
+        for kind in _kinds(within):
+            samples = _timed(record, [o for o in within if o.kind == kind], _response_from, steady=False)
+            rows.append(summarize(samples, kind=kind, scope=Scope.ALL, measure="response", where=span.name))
+    return rows
+
+
+def summarize(samples: Timed, *, kind: str, scope: Scope, measure: str, where: str = "") -> LatencyRow:
+    """``samples`` not empty."""
+    enough = {name: quantile for name, quantile in QUANTILES.items() if len(samples) >= samples_needed(quantile)}
+    shown = {name: percentile(samples, quantile) for name, quantile in enough.items()}
+    return LatencyRow(kind, scope, measure, len(samples), shown, float(samples.values.max()), where)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Orders of the measured phase that were sent and got no good answer, inside the windows of faults and outside."""
+
+    outside: int
+    sent_outside: int
+    inside: int
+    sent_inside: int
+
+    @property
+    def errors(self) -> int:
+        return self.outside + self.inside
+
+    @property
+    def sent(self) -> int:
+        return self.sent_outside + self.sent_inside
+
+
+def errors_in(record: Record, scope: Scope = Scope.ALL) -> Errors:
     spans = windows(record)
-    sent = [o for o in measured_operations(record) if o.kind == "place" and o.sent_ns is not None]
-    if scope is not Scope.ALL:
-        wanted = scope is Scope.INSIDE_FAULTS
-        sent = [o for o in sent if any(s <= o.intended_ns <= e for s, e in spans) == wanted]
-    return sum(map(errored, sent)), len(sent)
+    counted = {(bad, inside): 0 for bad in (False, True) for inside in (False, True)}
+    for order in measured_operations(record):
+        if order.kind == "place" and order.sent_ns is not None:
+            inside = any(start <= order.intended_ns <= end for start, end in spans)
+            counted[errored(order), inside] += 1
+    outside = scope is not Scope.INSIDE_FAULTS
+    within = scope is not Scope.OUTSIDE_FAULTS
+    return Errors(
+        outside=counted[True, False] * outside,
+        sent_outside=(counted[True, False] + counted[False, False]) * outside,
+        inside=counted[True, True] * within,
+        sent_inside=(counted[True, True] + counted[False, True]) * within,
+    )
 
 
 def _last_moment(record: Record) -> int:
     return max((o.done_ns or o.intended_ns for o in record.operations), default=0)
 
 
-def _milliseconds(durations_ns: list[int]) -> Samples:
-    return np.sort(np.array(durations_ns, dtype=np.float64) / NS_PER_MS)
+def _timed(
+    record: Record, operations: list[Operation], start_ns: Callable[[Operation], int], *, steady: bool = True
+) -> Timed:
+    last_ns = _last_moment(record)
+    lasted = [((o.done_ns or last_ns) - start_ns(o)) / NS_PER_MS for o in operations]
+    return timed([o.intended_ns for o in operations], lasted, steady=steady)
+
+
+def _response_from(operation: Operation) -> int:
+    return operation.intended_ns
+
+
+def _service_from(operation: Operation) -> int:
+    return operation.intended_ns if operation.sent_ns is None else operation.sent_ns
+
+
+def _kinds(operations: Iterable[Operation]) -> list[str]:
+    return sorted({operation.kind for operation in operations}, key=_kind_order)
 
 
 def _kind_order(kind: str) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -16,6 +16,10 @@ from reports.timeline import NS_PER_MS, NS_PER_S, Fault, faults
 # How long after its undoing (or after the first success that follows a permanent one) a fault's window lasts.
 SETTLE_S: Final = 2.0
 SETTLE_NS: Final = round(SETTLE_S * NS_PER_S)
+
+_ORDERS_PER_WINDOW: Final = 20  # fewer would cross most bars by chance
+_SHORTEST_WINDOW_NS: Final = 50_000_000
+_STEPS: Final = 8  # of a window when it is moved along
 
 Times = npt.NDArray[np.int64]
 
@@ -74,6 +78,44 @@ def outage_of(fault: Fault, successes: Times, *, horizon_ns: int, settle_ns: int
     )
 
 
+def outages_under(record: Record, bar: float) -> tuple[Outage, ...]:
+    """One per fault that was injected: the longest span in which less than ``bar`` of what was offered succeeded.
+
+    A window that holds twenty orders on average is moved along; it is down when fewer orders were acknowledged in it
+    than ``bar`` times those offered around it. A span is what windows that are down cover between them.
+    """
+    offered = np.sort(np.array(_intended_ns(record), dtype=np.int64))
+    if not len(offered):
+        return outages(record)
+    window_ns = max(_SHORTEST_WINDOW_NS, int((offered[-1] - offered[0]) * _ORDERS_PER_WINDOW / len(offered)))
+    edges = np.arange(offered[0], offered[-1] + 1, window_ns // _STEPS)
+    if len(edges) <= 3 * _STEPS:
+        return outages(record)
+    around = np.convolve(np.histogram(offered, edges)[0], np.ones(3 * _STEPS) / 3, mode="same")
+    due = around[_STEPS // 2 : _STEPS // 2 + len(edges) - _STEPS]  # at each window's middle
+    succeeded = np.convolve(np.histogram(acknowledgement_times(record), edges)[0], np.ones(_STEPS), mode="valid")
+    down = np.convolve((succeeded < bar * due).astype(np.int64), np.ones(_STEPS, dtype=np.int64))
+    return tuple(_outage_under(outage, edges, down == 0) for outage in outages(record))
+
+
+def _outage_under(outage: Outage, edges: Times, up: npt.NDArray[np.bool_]) -> Outage:
+    changes = np.flatnonzero(np.diff(np.concatenate(([True], up, [True])).astype(np.int8)))
+    starts, ends = edges[changes[::2]], edges[changes[1::2]]
+    touching = (ends > outage.window_start_ns) & (starts < outage.window_end_ns)
+    if not touching.any():
+        at_ns = outage.window_start_ns
+        return replace(outage, last_before_ns=at_ns, first_after_ns=at_ns, duration_ms=0.0)
+    starts, ends = starts[touching], ends[touching]
+    longest = int(np.argmax(ends - starts))
+    recovered = bool(ends[longest] < edges[-1])
+    return replace(
+        outage,
+        last_before_ns=int(starts[longest]),
+        first_after_ns=int(ends[longest]) if recovered else None,
+        duration_ms=float(ends[longest] - starts[longest]) / NS_PER_MS,
+    )
+
+
 def acknowledgement_times(record: Record) -> Times:
     """When the load's successful orders were answered, sorted."""
     done = [
@@ -117,4 +159,8 @@ def _gaps_touching(start_ns: int, end_ns: int, successes: Times, horizon_ns: int
 
 
 def _last_intended_ns(record: Record) -> int:
-    return max((o.intended_ns for o in record.operations if o.source == "load" and o.kind == "place"), default=0)
+    return max(_intended_ns(record), default=0)
+
+
+def _intended_ns(record: Record) -> list[int]:
+    return [o.intended_ns for o in record.operations if o.source == "load" and o.kind == "place"]

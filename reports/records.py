@@ -10,19 +10,22 @@ clock, money and prices are micro-dollars, quantities are micro-shares; answers 
 | events.jsonl | happening of the run: phase, fault, role change (a JSON object a line: at_ns, event, ...) |
 | metrics.parquet | sample of one metric of one node (METRICS) |
 | feed.parquet | message a feed subscriber received (FEED) |
+| control.parquet | probe of a no-op endpoint beside the platform, the positive control (CONTROL) |
+| baseline.parquet | sample of a run that this one is compared with, where it is (reports.baseline) |
 | journal, orders, fills, ledger, balances .parquet | row of the primary database's table, read after the drain |
 | engine.json | the live engine after the drain: sequence, state hash, books (its ``GET /state/full``) |
 | feed_books.json | books a feed subscriber had after the drain: {symbol: {"sequence", "bids", "asks"}} |
 | checks.json, verdict.json | result of a check; the judgement |
 
 Keys of run.json that judging reads: ``record_version``, ``scenario``, ``seed``, ``started_ns``, ``command_line``,
-``commit``, ``dirty``, ``versions``, ``machine``, ``topology``, ``configuration``;
-``objectives`` ([{"objective", "max", "scope"}], see reports.gate); ``scheduled_operations`` (how many the load's
-schedule holds, when known beforehand).
+``commit``, ``dirty``, ``versions``, ``machine`` (its ``cores``), ``topology``, ``configuration``;
+``objectives`` (see reports.objectives); ``warm_up_rule`` (how the warm-up is taken away, in words);
+``scheduled_operations`` (how many the load's schedule holds, when known beforehand).
 
 Events judging reads: ``phase`` {"phase": prepare|warm_up|measure|heal|drain|check|report, "state": started|ended};
 ``fault`` {"fault_id", "kind", "target", "state": planned|injected|undone|failed, "permanent": bool,
 "evidence": {"bit": bool, ...}}; ``role_changed`` {"node", "role", "epoch"}; ``node_started``, ``node_exited`` {"node"};
+``load_links`` {"nodes": {address the load asked: node behind it}};
 ``database_servers`` {"servers": [{"node", "writable", "epoch"} or {"node", "error"}]}, asked after the drain;
 the database supervisor's ``supervisor_started`` {"primary"}, ``sync_set_shrunk``, ``sync_set_grown`` {"sync"};
 ``load_worker`` {"worker", "node", "state", "clock_offset_ns", "clock_error_ns"}, how a distributed load's ended, and
@@ -113,6 +116,13 @@ FEED: Final = pa.schema(
     ]
 )
 
+CONTROL: Final = pa.schema(
+    [
+        pa.field("due_ns", pa.int64(), nullable=False),  # when the probe was to be sent
+        pa.field("done_ns", pa.int64(), nullable=False),  # when its answer was there
+        pa.field("every_ns", pa.int64(), nullable=False),  # how far the probes are apart
+    ]
+)
 
 JOURNAL: Final = pa.schema(
     [

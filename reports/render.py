@@ -15,9 +15,17 @@ from markupsafe import Markup
 from reports.charts import all_charts
 from reports.gate import judge
 from reports.junit import junit_xml
-from reports.latency import QUANTILES, LatencyRow, latency_table
+from reports.latency import (
+    QUANTILES,
+    SAMPLES_BEYOND,
+    LatencyRow,
+    latency_by_node,
+    latency_by_phase,
+    latency_table,
+)
 from reports.outage import SETTLE_S, Outage, longest_usual_gap_ms, outages
 from reports.record import MissingPartError, Record
+from reports.recovery import milestones, recoveries
 from reports.results import Verdict
 from reports.run_folder import write_text
 from reports.summary import summary_markdown
@@ -32,8 +40,9 @@ SOURCES: Final = {
     "rate": "operations.parquet: reports.validity.schedule_kept, the load's operations in the measured phase",
     "latency": "operations.parquet: done_ns - intended_ns by reports.latency.response_ms, measured phase",
     "outage": "operations.parquet and events.jsonl: reports.outage.outages",
+    "recovery": "events.jsonl and operations.parquet: reports.recovery.recoveries",
     "checks": "checks.json: scenarios.checks.run_checks on the database's tables, the feed and the operations",
-    "validity": "events.jsonl and operations.parquet: reports.validity.judge_validity",
+    "validity": "events.jsonl, operations, metrics and control.parquet: reports.validity.judge_validity",
     "nodes": "metrics.parquet: reports.node_metrics",
     "run": "run.json",
 }
@@ -74,6 +83,9 @@ def report_html(record: Record, verdict: Verdict) -> str:
         findings=judge_validity(record),
         checks=_or(record.checks, []),
         latencies=_or(lambda: latency_table(record), []),
+        elsewhere=_or(lambda: [*latency_by_node(record), *latency_by_phase(record)], []),
+        samples_beyond=SAMPLES_BEYOND,
+        recoveries=_or(lambda: [(each, dict(milestones(each))) for each in recoveries(record)], []),
         quantiles=list(QUANTILES),
         outages=_or(lambda: outage_rows(record), []),
         usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),

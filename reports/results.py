@@ -34,7 +34,11 @@ class ObjectiveOutcome(StrEnum):
 
 
 class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One objective of the scenario against what was measured. ``low``..``high``: 95 % confidence, where it applies."""
+    """One objective of the scenario against what was measured. ``low``..``high``: 95 % confidence, where it applies.
+
+    ``bound`` is the most that meets it, or with ``at_least`` the least; in the unit %, a change against a baseline.
+    ``more_samples``: how many more of its samples would decide what could not be told.
+    """
 
     objective: str
     scope: str
@@ -45,6 +49,15 @@ class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
     measured: float | None = None
     low: float | None = None
     high: float | None = None
+    at_least: bool = False
+    title: str = ""
+    more_samples: int | None = None
+
+    @property
+    def asked(self) -> str:
+        """As in ``<= 200 ms``."""
+        number = f"{self.bound:+g}" if self.unit == "%" else f"{self.bound:g}"
+        return f"{'>=' if self.at_least else '<='} {number} {self.unit}".rstrip()
 
 
 class VerdictKind(StrEnum):
@@ -63,11 +76,16 @@ EXIT_CODES: Final = {
 
 
 class OutageFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """Of repeats ``outage_ms`` is the mean over ``runs`` runs, ``low_ms`` to ``high_ms`` its 95 % interval."""
+
     fault_id: str
     kind: str
     target: str
     outage_ms: float | None
     recovered: bool
+    low_ms: float | None = None
+    high_ms: float | None = None
+    runs: int = 1
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,5 +111,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures
     objectives: list[ObjectiveResult]
     invalid: list[str]
+    violated: list[str] = msgspec.field(default_factory=list)  # checks, and a platform that never recovered
     scenario: str = ""
     seed: int | None = None

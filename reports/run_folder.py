@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from reports.records import OPERATIONS, read_table
 
 LATEST: Final = "latest"
+REPEATS_FILE: Final = "repeats.json"  # in a folder of repeats: what was planned
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -50,11 +51,18 @@ def point_latest(root: Path, folder: Path) -> None:
 
 
 def find_run(root: Path, name: str) -> Path:
-    """The folder of a run by path, by name in ``root``, or ``latest``. Raises FileNotFoundError."""
+    """The folder of a run, or of repeats, by path, by name in ``root``, or ``latest``. Raises FileNotFoundError."""
     for folder in (root / name, Path(name)):
-        if name and any((folder / part).exists() for part in ("run.json", "events.jsonl")):
+        if name and any((folder / part).exists() for part in ("run.json", "events.jsonl", REPEATS_FILE)):
             return folder.resolve()
     raise FileNotFoundError(f"no run {name!r} in {root} and no such folder with a run's record")
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The runs in a folder of repeats, in order; the folder itself when it is a run's."""
+    if not (folder / REPEATS_FILE).exists():
+        return [folder]
+    return sorted(path.parent for path in folder.glob("*/run.json"))
 
 
 def write_text(path: Path, text: str) -> None:

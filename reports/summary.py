@@ -46,14 +46,16 @@ def figure_rows(figures: Figures) -> list[tuple[str, str]]:
     ]
     for outage in figures.outages:
         never = "" if outage.recovered else ", not recovered"
-        rows.append((f"outage at {outage.kind} {outage.target}", f"{_number(outage.outage_ms)} ms{never}"))
+        over = ""
+        if outage.runs > 1:
+            over = f", mean of {outage.runs} runs (95 %: {_number(outage.low_ms)} to {_number(outage.high_ms)})"
+        rows.append((f"outage at {outage.kind} {outage.target}", f"{_number(outage.outage_ms)} ms{over}{never}"))
     return rows
 
 
 def _objective_line(objective: ObjectiveResult) -> str:
-    name = _text(f"{objective.objective} {objective.scope}".strip())
-    bound = f"{objective.bound:g} {objective.unit}".strip()
-    return f"| {name} | {bound} | {_word(objective.outcome)} | {_text(objective.summary)} |"
+    name = _text(objective.title or objective.objective)
+    return f"| {name} | {_text(objective.asked)} | {_word(objective.outcome)} | {_text(objective.summary)} |"
 
 
 def _check_line(check: CheckResult) -> str:

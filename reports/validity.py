@@ -8,6 +8,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from reports.fitness import (
+    clock_ran_evenly,
+    control_stayed_fast,
+    enough_was_measured,
+    generator_had_time,
+    machine_was_ours,
+    warm_up_was_over,
+)
 from reports.latency import Scope, measured_operations, select
 from reports.record import MissingPartError, Record
 from reports.records import WORKER_LOST, OutcomeKind
@@ -108,7 +116,8 @@ def _warm_up_reached(record: Record) -> tuple[str, list[str]]:
     )
     missing = "warm-up was not reached: no order of the load was acknowledged before the measured phase"
     reasons = [] if warm else [missing]
-    return f"{warm:,} orders of the load acknowledged before the measured phase", reasons
+    summary, late = warm_up_was_over(record)
+    return f"{warm:,} orders of the load acknowledged before the measured phase; {summary}", [*reasons, *late]
 
 
 def _acknowledged(operation: Operation) -> bool:
@@ -239,5 +248,10 @@ _JUDGEMENTS: Final = (
     ("schedule", "The load generator kept its schedule", _schedule_was_kept),
     ("offered", "The load generator offered all it had scheduled", _nothing_was_left_out),
     ("workers", "Every worker of the load stayed", _workers_stayed),
+    ("generator", "The load generator had time to spare", generator_had_time),
+    ("control", "A no-op endpoint stayed fast", control_stayed_fast),
+    ("machine", "Nobody else took the machine", machine_was_ours),
+    ("clock", "The clock ran evenly", clock_ran_evenly),
+    ("samples", "Enough was measured", enough_was_measured),
     ("faults", "Every fault bit", _faults_bit),
 )

@@ -53,6 +53,9 @@ def run_command(
     seed: Annotated[int | None, typer.Option(help="Replaces the scenario's seed.", min=0, max=2**63 - 1)] = None,
     json: Json = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the platform up after the report, until Ctrl-C.")] = False,
+    repeats: Annotated[
+        int | None, typer.Option(help="Runs to judge together; replaces the scenario's.", min=1, max=100)
+    ] = None,
 ) -> int:
     """Run a scenario from start to verdict: 0 pass, 1 fail, 2 wrong usage, 3 inconclusive, 4 invalid."""
     from scenarios.library import ScenarioError, find_scenario
@@ -64,7 +67,7 @@ def run_command(
         return 2
     from scenarios.run_commands import run
 
-    return run(name, seed=seed, json=json, keep=keep)
+    return run(name, seed=seed, json=json, keep=keep, repeats=repeats)
 
 
 @app.command("list")

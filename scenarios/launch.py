@@ -25,6 +25,7 @@ from scenarios.record import RunRecord
 from scenarios.run import Run, RunOptions
 from stack.errors import StackError
 
+INTERRUPTED: Final = "interrupted"
 INVALID: Final = EXIT_CODES[VerdictKind.INVALID]
 # Errors whose text is complete; of any other the traceback is kept beside the record.
 _TOLD: Final = (RunError, StackError, FaultError, OSError)
@@ -46,10 +47,15 @@ class Outcome:
         return {**verdict, "trouble": self.trouble, "record": str(self.folder) if self.folder else None}
 
 
-def run_scenario(loaded: LoadedScenario, options: RunOptions, progress: Progress) -> Outcome:
-    """Runs it to its end, on the main thread. Never raises for what happens to a run: the outcome tells."""
+def run_scenario(
+    loaded: LoadedScenario, options: RunOptions, progress: Progress, within: Path | None = None
+) -> Outcome:
+    """Runs it to its end, on the main thread. Never raises for what happens to a run: the outcome tells.
+
+    ``within``: the folder of repeats that the run is one of.
+    """
     try:
-        record = RunRecord.create(loaded.name)
+        record = RunRecord.create(loaded.name, within)
     except OSError as error:
         return Outcome(INVALID, trouble=f"no record can be written: {error}")
     try:
@@ -63,7 +69,7 @@ def _with_record(run: Run) -> Outcome:
     try:
         verdict = asyncio.run(_interruptible(run))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return _ended_early(run, "interrupted")
+        return _ended_early(run, INTERRUPTED)
     except Exception as error:  # noqa: BLE001 (the process's edge: the run is INVALID, and the user is told why)
         if not isinstance(error, _TOLD):
             with suppress(OSError):

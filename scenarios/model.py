@@ -12,7 +12,7 @@ from chaos.conductor import LONGEST_S
 from chaos.durations import FOR_GOOD
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
-from reports.gate import EVERY_FAULT, OF_A_FAULT, ObjectiveError, parse_objective
+from reports.objectives import EVERY_FAULT, OF_A_FAULT, ObjectiveError, parse_objective
 from scenarios.load_model import LoadPart
 from scenarios.parts import Duration, Part, duration_s
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
@@ -180,16 +180,21 @@ class FaultPart(Part):
 
 
 class ObjectivePart(Part):
-    """What the run must reach to pass (reports.gate lists what can be asked for)."""
+    """What the run must reach to pass (reports.objectives says what can be asked for)."""
 
     objective: str
-    max: float = Field(ge=0)
+    max: float | str | None = None
+    min: float | str | None = None
     scope: str | None = None
+    operation: str | None = None
+    success_bar: float | None = None
+    baseline: str | None = None  # a run, or a folder of repeats: by its name, its path, or latest
 
 
 class Scenario(Part):
     title: str
     seed: int = Field(ge=0, lt=2**63)
+    repeats: int = Field(default=1, ge=1, le=100)  # runs judged together; each draws from the next seed
     topology: TopologyPart
     market: bool = True  # whether simulated traders keep a two-sided market beside the load
     load: LoadPart
@@ -223,8 +228,7 @@ def _objective_problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         try:
             parse_objective(part.model_dump())
         except ObjectiveError as error:
-            key = "scope" if "scope" in str(error) else "objective"
-            yield ("objectives", index, key), str(error)
+            yield ("objectives", index, error.key), str(error)
             continue
         known = _fault_scopes(scenario)
         if part.objective in OF_A_FAULT and part.scope is not None and part.scope not in known:

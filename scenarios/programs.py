@@ -90,6 +90,20 @@ def start_subscriber(stack: EmbeddedStack, *, status: Path, record: Path) -> Pro
     return Program("the feed's subscriber", ChildProcess.start(Launch(argv, python_env(), log, cwd=Path.cwd())), log)
 
 
+def start_control(stack: EmbeddedStack, *, record: Path) -> Program:
+    """The positive control is no node of the topology either, and touches none."""
+    log = stack.options.log_folder / "control.log"
+    argv = (sys.executable, "-m", "scenarios.noop", "--record", str(record))
+    return Program("the positive control", ChildProcess.start(Launch(argv, python_env(), log, cwd=Path.cwd())), log)
+
+
+def load_links(stack: EmbeddedStack) -> dict[str, str]:
+    """Which api answers at which address that the load asks."""
+    load = LOAD.partition(":")[0]
+    links = [link for link in stack.status().links if link.from_.partition(":")[0] == load]
+    return {f"http://{link.listen}": link.to for link in links if link.to.startswith("api:")}
+
+
 async def start_load(stack: EmbeddedStack, options: LoadOptions, workers: int | None) -> list[Program]:
     """The workers of a distributed load first, last the process whose end is the end of the load."""
     if workers is None:

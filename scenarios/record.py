@@ -14,6 +14,7 @@ from chaos.conductor import PlannedFault
 from loadtests.flows import PROFILES
 from loadtests.intended import ScheduleOptions
 from loadtests.schedule import operations, schedule_digest
+from reports.fitness import warm_up_rule
 from reports.records import RECORD_VERSION
 from reports.run_folder import EventLog, new_run_folder, point_latest, runs_root, write_json
 from scenarios.loader import LoadedScenario
@@ -33,11 +34,12 @@ class RunRecord:
         self._broken: OSError | None = None
 
     @classmethod
-    def create(cls, name: str) -> RunRecord:
-        """A new folder, to which ``latest`` points from now on."""
+    def create(cls, name: str, within: Path | None = None) -> RunRecord:
+        """A new folder, to which ``latest`` points from now on; ``within`` a folder of repeats, which ``latest`` is."""
         root = runs_root(os.environ)
-        folder = new_run_folder(root, name)
-        point_latest(root, folder)
+        folder = new_run_folder(within or root, name)
+        if within is None:
+            point_latest(root, folder)
         return cls(folder)
 
     def describe(self, run: dict[str, Any]) -> None:
@@ -85,7 +87,8 @@ def run_description(
         "machine": machine(),
         "configuration": scenario.model_dump(mode="json"),
         "scenario_text": loaded.text,
-        "objectives": [objective.model_dump() for objective in scenario.objectives],
+        "objectives": [objective.model_dump(exclude_none=True) for objective in scenario.objectives],
+        "warm_up_rule": warm_up_rule(scenario.phases.warm_up_s),
         "faults": [asdict(fault) for fault in faults],
         "fault_schedule_digest": fault_schedule_digest(faults),
         "scheduled_operations": intended.operations,

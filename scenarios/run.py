@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -20,6 +21,8 @@ from loadtests.command import LoadOptions
 from loadtests.lost import complete_lost_shares
 from loadtests.target import read_target
 from loadtests.workers import crew_report
+from reports.baseline import BaselineError, keep_baseline
+from reports.objectives import parse_objective
 from reports.record import Record
 from reports.render import rebuild
 from reports.results import Verdict
@@ -38,9 +41,11 @@ from scenarios.programs import (
     announced_schedule,
     end_workers,
     is_load,
+    load_links,
     load_start_ns,
     scenario_topology,
     sleep_while_running,
+    start_control,
     start_load,
     start_market,
     start_subscriber,
@@ -60,6 +65,7 @@ _MARKET_LIMIT_S: Final = 20.0
 _HEAL_LIMIT_S: Final = 20.0
 # So long may the platform be silent while the generator keeps its schedule: longer than a client waits for an answer.
 _SILENCE_S: Final = 10.0
+_BESIDE: Final = 2  # the first programs: the subscriber and the positive control, which are no nodes
 _NS: Final = 1_000_000_000
 
 
@@ -70,6 +76,7 @@ class RunOptions:
     keep: bool = False  # leave the platform up after the report, until interrupted
     on_verdict: Callable[[Verdict, Path], None] = lambda verdict, folder: None
     programs: Mapping[Role, tuple[str, ...]] = field(default_factory=lambda: PROGRAMS)  # what to judge as the platform
+    baselines: Mapping[str, Path] = field(default_factory=dict)  # what objectives compare with, by the name they use
 
 
 @dataclass(slots=True)
@@ -117,11 +124,19 @@ class Run:
             )
             self.load_schedule_digest = description["load_schedule_digest"]
             self.record.describe({**description, "topology": topology_description(topology)})
+            await asyncio.to_thread(self._keep_baselines)
             stack = EmbeddedStack(topology, self._stack_options(), self._on_stack_event)
             await platform.enter_async_context(stack)
             ready = [node for node in stack.status().nodes if node.state == "ready"]
             results.append(f"{len(ready)} nodes ready, record in {self.record.folder}")
             return stack
+
+    def _keep_baselines(self) -> None:
+        objectives = [parse_objective(part.model_dump()) for part in self.loaded.scenario.objectives]
+        try:
+            keep_baseline(self.record.folder, objectives, self.options.baselines)
+        except BaselineError as error:
+            raise RunError(str(error)) from error
 
     def _stack_options(self) -> StackOptions:
         # Backups take from the cores that are being measured: only a run that needs one to come back has it.
@@ -133,7 +148,9 @@ class Run:
         scenario, folder, seed = self.loaded.scenario, self.record.folder, self.options.seed
         with self._phase("warm_up", "opening the market, then the load") as results:
             status = write_status(stack)
+            self.record.event("load_links", nodes=load_links(stack))
             self.programs.append(start_subscriber(stack, status=status, record=folder))
+            self.programs.append(start_control(stack, record=folder))
             if scenario.market:
                 self.programs.append(await start_market(stack, status=status, record=folder, seed=seed))
                 await self._two_sided_market(stack)
@@ -207,9 +224,9 @@ class Run:
             await end_workers(stack, workers)
             await asyncio.to_thread(self._account_for_workers, stack)
             sequence = await self._feed_caught_up(stack, limit_s)
-            subscriber = self.programs[0].process
-            if await subscriber.terminate(within_s=5) != 0:
-                raise RunError(self.programs[0].failure())
+            for beside in self.programs[:_BESIDE]:
+                if await beside.process.terminate(within_s=5) != 0:
+                    raise RunError(beside.failure())
             results.append(f"everything answered, the feed is at {sequence}")
 
     def _account_for_workers(self, stack: EmbeddedStack) -> None:
@@ -270,7 +287,7 @@ class Run:
 
     @asynccontextmanager
     async def _sampling(self, stack: EmbeddedStack) -> AsyncIterator[None]:
-        sampler = Sampler(stack, self.record.folder)
+        sampler = Sampler(stack, self.record.folder, self._beside)
         task = asyncio.create_task(sampler.run())
         try:
             yield
@@ -279,6 +296,13 @@ class Run:
             sampler.close()
             if not task.cancelled() and (error := task.exception()):
                 raise RunError(f"the metrics could not be sampled: {error}") from error
+
+    def _beside(self) -> dict[str, int]:
+        """What belongs to the run and is no node: the machine's time that it takes is not others'."""
+        names = ("subscriber:1", "control:1")
+        return {"run:1": os.getpid()} | {
+            name: program.process.pid for name, program in zip(names, self.programs[:_BESIDE], strict=False)
+        }
 
     async def _stay_up(self, stack: EmbeddedStack) -> None:
         """The run is over and judged: whatever ends this changes nothing in its verdict."""

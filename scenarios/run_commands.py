@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from os import environ
 
 from rich.console import Console
 
 from reports.console import print_verdict
-from reports.record import Record
+from reports.record import MissingPartError, Record
 from reports.render import rebuild
+from reports.repeats import judge_together
 from reports.results import VerdictKind
-from reports.run_folder import find_run, runs_root
+from reports.run_folder import REPEATS_FILE, find_run, run_folders, runs_root
 from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
 from scenarios.launch import run_scenario
 from scenarios.library import ScenarioError, find_scenario
 from scenarios.loader import load_scenario
 from scenarios.progress import Progress
+from scenarios.repeats import find_baselines, run_repeats
 from scenarios.run import RunOptions
 
 
-def run(name: str, *, seed: int | None, json: bool, keep: bool) -> int:
+def run(name: str, *, seed: int | None, json: bool, keep: bool, repeats: int | None = None) -> int:
     """The verdict is the last line of standard output with ``json``; then everything else goes to standard error."""
     try:
         loaded = load_scenario(find_scenario(name))
     except ScenarioError as error:
         return complain(str(error), WRONG_USAGE)
+    if repeats is not None:
+        loaded = replace(loaded, scenario=loaded.scenario.model_copy(update={"repeats": repeats}))
+    if keep and loaded.scenario.repeats > 1:
+        return complain("--keep leaves one platform up: it goes with one run, not with repeats", WRONG_USAGE)
     stream = sys.stderr if json else sys.stdout
     console = Console(file=stream, highlight=False)
     chosen = loaded.scenario.seed if seed is None else seed
     console.print(f"{loaded.name}: {loaded.scenario.title} (seed {chosen})", markup=False, soft_wrap=True)
     show = partial(print_verdict, console=console)
-    options = RunOptions(chosen, tuple(sys.argv), keep=keep, on_verdict=show)
-    outcome = run_scenario(loaded, options, Progress(stream))
+    try:
+        baselines = find_baselines(loaded.scenario, runs_root(environ))
+    except FileNotFoundError as error:
+        return complain(f"baseline: {error}", WRONG_USAGE)
+    options = RunOptions(chosen, tuple(sys.argv), keep=keep, on_verdict=show, baselines=baselines)
+    if loaded.scenario.repeats > 1:
+        outcome = run_repeats(loaded, options, Progress(stream))
+    else:
+        outcome = run_scenario(loaded, options, Progress(stream))
     if outcome.trouble:
         kind = outcome.verdict.verdict if outcome.verdict else VerdictKind.INVALID
         complain(f"the run is {kind}: {outcome.trouble}", outcome.exit_code)
@@ -47,9 +61,12 @@ def report(name: str) -> int:
     """Exits as the run would: the same record gives the same verdict."""
     try:
         folder = find_run(runs_root(environ), name)
-        run_checks(Record(folder))
-        verdict = rebuild(folder)
-    except OSError as error:
+        for run_folder in run_folders(folder):
+            run_checks(Record(run_folder))
+            verdict = rebuild(run_folder)
+        if (folder / REPEATS_FILE).exists():
+            verdict = judge_together(folder)
+    except (OSError, MissingPartError) as error:
         return complain(str(error), WRONG_USAGE)
     print_verdict(verdict, folder)
     return verdict.exit_code

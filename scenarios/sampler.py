@@ -1,10 +1,15 @@
-"""Samples every node once a second: its own metrics, and the processor time and memory its processes take."""
+"""Samples every node once a second: its own metrics, and the processor time and memory its processes take.
+
+Beside the nodes the run's other processes (its own, the feed's subscriber, the positive control), and the machine: how
+busy it is, what its host steals, and whether its clock runs evenly.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +17,7 @@ import aiohttp
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from reports.fitness import MACHINE
 from reports.records import METRICS, TableWriter
 from stack.embedded import EmbeddedStack
 from stack.topology import Role
@@ -26,8 +32,11 @@ _LEFT_OUT: Final = ("_bucket", "_created")  # sums and counts give rates and mea
 class Sampler:
     """Runs until cancelled; ``close`` finishes metrics.parquet."""
 
-    def __init__(self, stack: EmbeddedStack, folder: Path) -> None:
+    def __init__(self, stack: EmbeddedStack, folder: Path, beside: Callable[[], Mapping[str, int]] = dict) -> None:
+        """``beside``: process ids, by name, of what belongs to the run and is no node."""
         self._stack = stack
+        self._beside = beside
+        self._machine = Machine()
         self._writer = TableWriter(folder / "metrics", METRICS)
         self._spent: dict[tuple[str, int], tuple[float, float]] = {}  # (node, pid) -> (when, processor seconds)
 
@@ -36,6 +45,10 @@ class Sampler:
             due = time.monotonic()
             while True:
                 await asyncio.gather(*(self._sample(session, node.name) for node in self._stack.topology.nodes))
+                for name, pid in self._beside().items():
+                    self._sample_usage(name, pid)
+                for metric, value in self._machine.sample().items():
+                    self._add(MACHINE, metric, "", value)
                 due = max(due + _PERIOD_S, time.monotonic())
                 await asyncio.sleep(due - time.monotonic())
 
@@ -52,10 +65,13 @@ class Sampler:
                 self._add(name, metric, labels, value)
 
     def _sample_usage(self, name: str, pid: int) -> None:
-        """Of the node's process and all it forked, processor time in per cent of one core."""
+        """Of the node's process and all it forked, processor time in per cent of one core.
+
+        What this process started is sampled under names of its own.
+        """
         try:
             process = psutil.Process(pid)
-            family = [process, *process.children(recursive=True)]
+            family = [process, *(() if pid == os.getpid() else process.children(recursive=True))]
             now_s, spent_s = time.monotonic(), sum(sum(member.cpu_times()[:2]) for member in family)
             rss_bytes = sum(member.memory_info().rss for member in family)
         except psutil.NoSuchProcess:
@@ -77,6 +93,29 @@ class Sampler:
             "value": value,
         }
         self._writer.add(row)
+
+
+class Machine:
+    """The whole machine since the sample before, in per cent of one core, and its clock against the steady one."""
+
+    def __init__(self) -> None:
+        self._times = psutil.cpu_times()
+        self._sampled_s = time.monotonic()
+        self._epoch_ns = time.time_ns() - time.monotonic_ns()
+
+    def sample(self) -> dict[str, float]:
+        times, now_s = psutil.cpu_times(), time.monotonic()
+        drift_ns = time.time_ns() - time.monotonic_ns() - self._epoch_ns
+        before, elapsed_s = self._times, max(now_s - self._sampled_s, 1e-3)
+        self._times, self._sampled_s = times, now_s
+        busy_s = sum(getattr(times, name) - getattr(before, name) for name in ("user", "nice", "system"))
+        stolen_s = getattr(times, "steal", 0.0) - getattr(before, "steal", 0.0)
+        return {
+            "busy_percent": round(100 * busy_s / elapsed_s, 2),
+            "steal_percent": round(100 * stolen_s / elapsed_s, 2),
+            "load_average": os.getloadavg()[0],
+            "clock_drift_ms": drift_ns / 1e6,
+        }
 
 
 async def _scrape(session: aiohttp.ClientSession, url: str) -> str:

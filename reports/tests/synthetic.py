@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.records import DATABASE_TABLES, FEED, METRICS, OPERATIONS, RECORD_VERSION
+from reports.fitness import warm_up_rule
+from reports.records import CONTROL, DATABASE_TABLES, FEED, METRICS, OPERATIONS, RECORD_VERSION
 from reports.run_folder import EventLog, write_json
-from reports.tests.synthetic_platform import START_NS, Plan, S, Simulation, levels_of, order_row
+from reports.tests.synthetic_platform import MS, START_NS, Plan, S, Simulation, levels_of, order_row
 from reports.tests.synthetic_trading import ACCOUNTS, open_markets, trade
 from trading.core.exchange import Exchange
 from trading.core.state import state_of
@@ -36,6 +37,7 @@ def write_record(folder: Path, plan: Plan | None = None) -> Path:
     write_table(folder, "ledger", simulation.ledger)
     write_table(folder, "balances", [row._asdict() for row in state_of(simulation.exchange).balances])
     write_table(folder, "metrics", _metrics(plan))
+    write_table(folder, "control", _control(plan))
     write_json(folder / "engine.json", _engine_state(simulation.exchange))
     offered = sum(operation["source"] == "load" for operation in simulation.operations)
     write_json(folder / "run.json", _run(plan, offered))
@@ -44,7 +46,8 @@ def write_record(folder: Path, plan: Plan | None = None) -> Path:
 
 
 def write_table(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    schema = {"operations": OPERATIONS, "feed": FEED, "metrics": METRICS, **DATABASE_TABLES}[name]
+    schemas = {"operations": OPERATIONS, "feed": FEED, "metrics": METRICS, "control": CONTROL, **DATABASE_TABLES}
+    schema = schemas[name]
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), folder / f"{name}.parquet")
 
 
@@ -73,7 +76,16 @@ def _metrics(plan: Plan) -> list[dict[str, Any]]:
             values = {"cpu_percent": cpu + rng.random() * 10, "rss_bytes": 80e6 + 1e6 * second}
             at = {"at_ns": START_NS + second * S, "node": node, "labels": ""}
             rows += [{**at, "metric": metric, "value": value} for metric, value in values.items()]
+        machine = {"busy_percent": 150.0, "steal_percent": 0.5, "load_average": 2.0, "clock_drift_ms": 0.01 * second}
+        at = {"at_ns": START_NS + second * S, "node": "machine", "labels": ""}
+        rows += [{**at, "metric": metric, "value": value} for metric, value in machine.items()]
     return rows
+
+
+def _control(plan: Plan) -> list[dict[str, Any]]:
+    rng, every_ns = random.Random(plan.seed), 50 * MS
+    due = [START_NS + n * every_ns for n in range(int(plan.end_s * S) // every_ns)]
+    return [{"due_ns": at, "done_ns": at + int(rng.uniform(0.3, 4.0) * MS), "every_ns": every_ns} for at in due]
 
 
 def _run(plan: Plan, operations: int) -> dict[str, Any]:
@@ -94,6 +106,7 @@ def _run(plan: Plan, operations: int) -> dict[str, Any]:
         },
         "configuration": {"rate_per_s": plan.rate_per_s},
         "scheduled_operations": operations,
+        "warm_up_rule": warm_up_rule(plan.measure_s - plan.warm_up_s),
         "objectives": [
             {"objective": "outage_ms", "max": 1000},
             {"objective": "latency_p99_ms", "max": 100, "scope": "outside_faults"},

@@ -24,7 +24,7 @@ from trading.core.events import (
 from trading.core.exchange import Exchange, symbol_of
 from trading.core.orders import MICROS_PER_SHARE, OrderId, OrderStatus, Side, Symbol
 from trading.wire.journal import encode_command, encode_events
-from trading.wire.orders import OrderView, decimal_text, fold, public_order, shares_text
+from trading.wire.orders import OrderView, decimal_text, fold, public_order, rfc3339, shares_text
 
 START_NS = 1_767_261_600 * 10**9
 S, MS = 10**9, 10**6
@@ -128,7 +128,7 @@ class Simulation:
     def _book(self, symbol: Symbol, at_ns: int, before: Any, after: Any, *, snapshot: bool) -> None:
         changes = [_changes(old, new) for old, new in zip(before, after, strict=True)]
         sequence = self.exchange.symbol_sequence(symbol)
-        body = {"T": "o", "S": symbol, "q": sequence, "b": changes[0], "a": changes[1]}
+        body = {"T": "o", "S": symbol, "q": sequence, "b": changes[0], "a": changes[1], "t": rfc3339(at_ns)}
         self._message(at_ns, {**body, "r": True} if snapshot else body)
 
     def _message(self, at_ns: int, body: Mapping[str, Any], late_ns: int = 2 * MS) -> None:

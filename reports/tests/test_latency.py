@@ -5,30 +5,53 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reports.latency import Scope, error_ratio, latency_table, percentile, response_ms, service_ms, summarize
+from reports.dependence import Timed
+from reports.latency import (
+    Scope,
+    errored,
+    errors_in,
+    latency_by_node,
+    latency_by_phase,
+    latency_table,
+    percentile,
+    response_ms,
+    response_times,
+    samples_needed,
+    service_ms,
+    summarize,
+)
 from reports.outage import windows
 from reports.record import Record
+from reports.run_folder import EventLog
 from reports.tests.synthetic import read_rows, write_table
 from reports.timeline import measured
 
 
 def test_percentiles_are_those_of_numpy_on_known_data() -> None:
-    samples = np.arange(1.0, 10_001.0)
+    samples = evenly(np.random.default_rng(1).permutation(np.arange(1.0, 10_001.0)))
     for quantile, value in ((0.5, 5_000.0), (0.9, 9_000.0), (0.99, 9_900.0), (0.999, 9_990.0)):
         found = percentile(samples, quantile)
-        assert found.value == value == np.quantile(samples, quantile, method="inverted_cdf")
+        assert found.value == value == np.quantile(samples.values, quantile, method="inverted_cdf")
         assert found.low is not None
         assert found.high is not None
         assert found.low < value < found.high
 
 
-def test_p99_9_is_left_out_when_fewer_than_ten_samples_lie_beyond_it() -> None:
-    shown = {
-        count: summarize(np.arange(float(count)), kind="place", scope=Scope.ALL, measure="response").percentiles
-        for count in (9_999, 10_000)
-    }
-    assert "p99.9" not in shown[9_999]
-    assert "p99.9" in shown[10_000]
+@pytest.mark.parametrize(("name", "least"), [("p50", 20), ("p99", 1_000), ("p99.9", 10_000), ("p99.99", 100_000)])
+def test_a_percentile_is_left_out_when_fewer_than_ten_samples_lie_beyond_it(name: str, least: int) -> None:
+    for count in (least - 1, least):
+        row = summarize(evenly(np.arange(float(count))), kind="place", scope=Scope.ALL, measure="response")
+        assert (name in row.percentiles) == (count == least)
+
+
+def test_nothing_is_left_of_too_few_samples_but_their_number_and_the_longest() -> None:
+    row = summarize(evenly(np.arange(19.0)), kind="place", scope=Scope.ALL, measure="response")
+    assert (row.count, row.percentiles, row.max_ms) == (19, {}, 18.0)
+
+
+def evenly(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Timed:
+    """A sample every 10 ms."""
+    return Timed(np.arange(len(values), dtype=np.int64) * 10_000_000, values)
 
 
 def test_response_time_runs_from_the_intended_start_and_service_time_from_the_sending(folder: Path) -> None:
@@ -74,7 +97,7 @@ def test_an_order_that_was_never_answered_is_not_left_out_of_the_percentiles(fol
     for row in slow:
         row.update(done_ns=None, http_status=None, outcome="unknown", order_id=None, answer=None)
     write_table(folder, "operations", rows)
-    assert percentile(response_ms(Record(folder)), 0.99).value > 5_000
+    assert percentile(response_times(Record(folder)), 0.99).value > 5_000
 
 
 def test_an_order_never_answered_far_from_any_fault_does_not_hide_in_its_window(folder: Path) -> None:
@@ -96,19 +119,19 @@ def test_an_early_refusal_is_an_error_and_no_fast_answer(folder: Path) -> None:
     refused = [row for row in rows if row["kind"] == "place"][200:210]
     for row in refused:
         row.update(outcome="fail", http_status=503, order_id=None)
-    errors, _ = error_ratio(Record(folder))
+    errors = errors_in(Record(folder)).errors
     write_table(folder, "operations", rows)
     assert len(response_ms(Record(folder))) == count - 10
-    assert error_ratio(Record(folder))[0] == errors + 10
+    assert errors_in(Record(folder)).errors == errors + 10
 
 
 def test_a_refusal_on_the_merits_is_a_good_answer(folder: Path) -> None:
     rows = read_rows(folder, "operations")
-    errors, _ = error_ratio(Record(folder))
+    errors = errors_in(Record(folder)).errors
     for row in [row for row in rows if row["outcome"] == "ok"][100:110]:
         row.update(outcome="fail", http_status=422)
     write_table(folder, "operations", rows)
-    assert error_ratio(Record(folder))[0] == errors
+    assert errors_in(Record(folder)).errors == errors
 
 
 def test_the_table_has_a_row_for_every_kind_scope_and_measure(folder: Path) -> None:
@@ -119,3 +142,36 @@ def test_the_table_has_a_row_for_every_kind_scope_and_measure(folder: Path) -> N
         for scope in (Scope.OUTSIDE_FAULTS, Scope.INSIDE_FAULTS)
         for measure in ("response", "service")
     ]
+
+
+def test_rows_by_node_name_the_node_behind_an_address(folder: Path) -> None:
+    rows = read_rows(folder, "operations")
+    for number, row in enumerate(rows):
+        row["endpoint"] = f"http://127.0.0.1:{9000 + number % 2}"
+    write_table(folder, "operations", rows)
+    with EventLog(folder) as log:
+        log.add("load_links", nodes={"http://127.0.0.1:9000": "api:1"})
+    record = Record(folder)
+    places = {row.where: row for row in latency_by_node(record) if row.kind == "place"}
+    assert set(places) == {"api:1", "http://127.0.0.1:9001"}
+    everywhere = len(response_times(record, "place", Scope.OUTSIDE_FAULTS))
+    assert sum(row.count for row in places.values()) == everywhere
+
+
+def test_rows_by_phase_show_the_warm_up_apart(folder: Path) -> None:
+    rows = latency_by_phase(Record(folder))
+    assert {"warm_up", "measure"} <= {row.where for row in rows if row.kind == "place"}
+    answered = sum(1 for o in Record(folder).operations if o.done_ns is not None and not errored(o))
+    assert sum(row.count for row in rows) == answered
+
+
+def test_errors_are_counted_apart_inside_and_outside_the_windows(folder: Path) -> None:
+    record = Record(folder)
+    outside, inside = errors_in(record, Scope.OUTSIDE_FAULTS), errors_in(record, Scope.INSIDE_FAULTS)
+    assert outside.sent_inside == inside.sent_outside == 0
+    assert outside.sent + inside.sent == errors_in(record).sent
+    assert outside.errors + inside.errors == errors_in(record).errors
+
+
+def test_what_must_stand_behind_a_percentile() -> None:
+    assert [samples_needed(q) for q in (0.5, 0.9, 0.99, 0.9999)] == [20, 100, 1_000, 100_000]

@@ -45,6 +45,10 @@ def _in_load(given: str, *complaints: str) -> tuple[str, str, list[str]]:
     return "rate_per_s: 10", f"rate_per_s: 10\n  {given}", list(complaints)
 
 
+def _objective(rest: str) -> tuple[str, str]:
+    return "outage_ms, max: 1000", rest
+
+
 WRONG = [
     ("value: 150 ms", "valeu: 150 ms", ["18: faults[0].valeu: unknown key; did you mean 'value'?"]),
     ("title: A run", "titel: A run", ["1: title: is missing", "1: titel: unknown key; did you mean 'title'?"]),
@@ -68,6 +72,14 @@ WRONG = [
     ("rate_per_s: 10", "rate_per_s: .nan", ["10: load.rate_per_s: expected a finite number, got nan"]),
     ("rate_per_s: 10", "rate_per_s: true", ["10: load.rate_per_s: expected a number, got True"]),
     ("rate_per_s: 10", "rate_per_s: -1", ["10: load.rate_per_s: should be greater than 0"]),
+    (*_objective("outage_ms, min: 1000"), ["21: objectives[0].min: objective outage_ms: takes max, not min"]),
+    (*_objective("latency_p99_ms, max: +10 %"), ["21: objectives[0].max: objective latency_p99_ms: max +10 % is a"]),
+    (*_objective("latency_p99_ms, max: 10 %, baseline: b"), ["21: objectives[0].max: objective latency_p99_ms: max m"]),
+    (*_objective("latency_p99_ms, max: +10 %, baseline: before"), []),
+    (*_objective("latency_p90_ms, max: 9, operation: cancel"), []),
+    (*_objective("goodput_per_s, min: 5"), []),
+    (*_objective("outage_ms, max: 5, success_bar: 2"), ["21: objectives[0].success_bar: objective outage_ms: suc"]),
+    ("seed: 3", "seed: 3\nrepeats: 0", ["3: repeats: should be greater than or equal to 1"]),
     ("profile: trading_day", "profile: trading_dya", ["9: load.profile: no load profile 'trading_dya'; there are"]),
     _in_load("workers: 0", "11: load.workers: should be greater than or equal to 1"),
     _in_load("on_worker_loss: cry", "11: load.on_worker_loss: should be 'invalid' or 'degraded'"),
@@ -131,7 +143,7 @@ WRONG = [
         "checks, max: 0, scope: all",
         ["21: objectives[0].scope: objective checks: takes no scope"],
     ),
-    ("max: 1000", "max: -1", ["21: objectives[0].max: should be greater than or equal to 0"]),
+    ("max: 1000", "max: -1", ["21: objectives[0].max: objective outage_ms: max must be a number of at least 0"]),
     ("seed: 3", "seed: [3", ["3: not valid YAML"]),
     ("seed: 3", "seed: 2024-13-41", ["2: not valid YAML: month must be in 1..12"]),
     ("accounts: {", "accounts: &a {", []),

@@ -1,0 +1,249 @@
+"""Runs of one scenario judged together: what differs from run to run is then part of every interval.
+
+A folder of repeats holds ``repeats.json`` and one run's folder for each. Repeats draw from seeds that follow one
+another, so that the moments of faults differ, too. An objective is decided by the mean over the valid runs and its
+interval (Student's t); what may never happen at all (a lost order, a violated check) is missed when one run missed it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from scipy.stats import t
+
+from reports.baseline import kept_baseline, series
+from reports.bounds import CONFIDENCE
+from reports.gate import objectives_of
+from reports.measures import measure_change
+from reports.record import MissingPartError, Record
+from reports.results import (
+    EXIT_CODES,
+    Figures,
+    ObjectiveOutcome,
+    ObjectiveResult,
+    OutageFigure,
+    Verdict,
+    VerdictKind,
+)
+from reports.run_folder import REPEATS_FILE, run_folders, write_json
+
+MIN_VALID_SHARE: Final = 0.8
+_COUNTED: Final = ("lost_orders", "doubled_orders", "checks")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure over repeats: its mean, and the interval of that at 95 % (None for a single run)."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    runs: int
+    worst: float
+
+
+def describe_repeats(folder: Path, *, scenario: str, repeats: int, seed: int) -> None:
+    write_json(folder / REPEATS_FILE, {"scenario": scenario, "repeats": repeats, "seed": seed})
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """``values`` not empty."""
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
+        return Spread(mean, None, None, count, max(values))
+    half = _t(count) * float(np.std(values, ddof=1)) / math.sqrt(count)
+    return Spread(mean, mean - half, mean + half, count, max(values))
+
+
+def judge_together(folder: Path) -> Verdict:
+    """Writes verdict.json of the repeats, from their own. Raises MissingPartError when repeats.json cannot be read."""
+    verdict = together(folder)
+    write_json(folder / "verdict.json", msgspec.to_builtins(verdict))
+    return verdict
+
+
+def together(folder: Path) -> Verdict:
+    try:
+        planned = json.loads((folder / REPEATS_FILE).read_text(encoding="utf-8"))
+        repeats, scenario, seed = int(planned["repeats"]), str(planned["scenario"]), int(planned["seed"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MissingPartError(f"{REPEATS_FILE} cannot be read: {error}") from error
+    runs = run_folders(folder)
+    verdicts = [_verdict_in(run) for run in runs]
+    valid = [v for v in verdicts if v is not None and v.verdict is not VerdictKind.INVALID]
+    unfit = [f"repeat {n} is INVALID: {_first(v)}" for n, v in enumerate(verdicts, start=1) if v not in valid]
+    invalid = _too_few(len(valid), repeats, unfit)
+    fit = [Record(run) for run, verdict in zip(runs, verdicts, strict=True) if verdict in valid]
+    objectives = [_over_repeats(fit, each) for each in zip(*(v.objectives for v in valid), strict=True)]
+    failed = [f"in one of the repeats: {violation}" for verdict in valid for violation in verdict.violated]
+    failed += [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is ObjectiveOutcome.MISSED]
+    untold = [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is ObjectiveOutcome.CANNOT_TELL]
+    untold += [f"repeat {n}: {_first(v)}" for n, v in enumerate(valid, start=1) if _untold_beside(v)]
+    kind = _kind(invalid, failed, untold)
+    return Verdict(
+        verdict=kind,
+        exit_code=EXIT_CODES[kind],
+        reasons=[*invalid, *failed, *untold],
+        figures=_figures([v.figures for v in valid]),
+        objectives=objectives,
+        invalid=invalid,
+        scenario=scenario,
+        seed=seed,
+    )
+
+
+def _too_few(valid: int, repeats: int, unfit: list[str]) -> list[str]:
+    least = max(2, math.ceil(MIN_VALID_SHARE * repeats))
+    if valid >= least:
+        return []
+    return [f"{valid} of {repeats} repeats can be judged, at least {least} must", *unfit]
+
+
+def _over_repeats(runs: list[Record], results: Sequence[ObjectiveResult]) -> ObjectiveResult:
+    """One objective of all valid runs."""
+    if results[0].unit == "%":
+        return _change_over(runs, results[0])
+    first, known = results[0], [each.measured for each in results if each.measured is not None]
+    if len(known) < len(results):
+        silent = next(each.summary for each in results if each.measured is None)
+        return msgspec.structs.replace(first, outcome=ObjectiveOutcome.CANNOT_TELL, summary=silent, measured=None)
+    spread = spread_of(known)
+    worst = min(known) if first.at_least else max(known)
+    summary = f"mean {spread.mean:,.4g} {first.unit} of {spread.runs} runs (95 % interval"
+    summary += f" {_number(spread.low)} to {_number(spread.high)}; worst {worst:,.4g})"
+    outcome, more = _decided(first, results, spread)
+    if outcome is ObjectiveOutcome.CANNOT_TELL:
+        summary += ": does not tell" + (f", about {more:,} more runs would" if more else "")
+    return msgspec.structs.replace(
+        first,
+        outcome=outcome,
+        summary=summary,
+        measured=spread.mean,
+        low=spread.low,
+        high=spread.high,
+        more_samples=more,
+    )
+
+
+def _change_over(runs: list[Record], result: ObjectiveResult) -> ObjectiveResult:
+    """Against a baseline all runs are one side: the baseline's own noise must not be counted as theirs."""
+    asked = next(each for each in objectives_of(runs[0]) if each.title == result.title)
+    try:
+        return measure_change([series(run, asked) for run in runs], kept_baseline(runs[0], asked), asked)
+    except MissingPartError as error:
+        return msgspec.structs.replace(result, outcome=ObjectiveOutcome.CANNOT_TELL, summary=str(error))
+
+
+def _decided(
+    objective: ObjectiveResult, results: Sequence[ObjectiveResult], spread: Spread
+) -> tuple[ObjectiveOutcome, int | None]:
+    outcomes = {each.outcome for each in results}
+    if objective.objective in _COUNTED:
+        for outcome in (ObjectiveOutcome.MISSED, ObjectiveOutcome.CANNOT_TELL):
+            if outcome in outcomes:
+                return outcome, None
+        return ObjectiveOutcome.MET, None
+    if spread.low is None or spread.high is None:
+        return ObjectiveOutcome.CANNOT_TELL, None
+    ends = (-spread.high, -spread.low) if objective.at_least else (spread.low, spread.high)
+    bound = -objective.bound if objective.at_least else objective.bound
+    if ends[1] <= bound:
+        return ObjectiveOutcome.MET, None
+    if ends[0] > bound:
+        return ObjectiveOutcome.MISSED, None
+    return ObjectiveOutcome.CANNOT_TELL, _runs_to_decide(spread, objective.bound)
+
+
+def _runs_to_decide(spread: Spread, bound: float) -> int | None:
+    """With the spread between these runs; None when their mean is the bound."""
+    away = abs(spread.mean - bound)
+    if spread.low is None or spread.high is None or not away:
+        return None
+    deviation = (spread.high - spread.low) / 2 / _t(spread.runs) * math.sqrt(spread.runs)
+    for runs in range(spread.runs + 1, 1_000):
+        if _t(runs) * deviation / math.sqrt(runs) <= away:
+            return runs - spread.runs
+    return None
+
+
+def _figures(each: list[Figures]) -> Figures:
+    def mean(name: str) -> float | None:
+        known = [value for value in (getattr(figures, name) for figures in each) if value is not None]
+        return float(np.mean(known)) if known else None
+
+    def total(name: str) -> int | None:
+        known = [value for value in (getattr(figures, name) for figures in each) if value is not None]
+        return sum(known) if known else None
+
+    return Figures(
+        orders_acknowledged=total("orders_acknowledged"),
+        rate_offered_per_s=mean("rate_offered_per_s"),
+        rate_achieved_per_s=mean("rate_achieved_per_s"),
+        latency_p50_ms=mean("latency_p50_ms"),
+        latency_p99_ms=mean("latency_p99_ms"),
+        lost_orders=total("lost_orders"),
+        doubled_orders=total("doubled_orders"),
+        unknown_orders=total("unknown_orders"),
+        outages=_outages(each),
+    )
+
+
+def _outages(each: list[Figures]) -> list[OutageFigure]:
+    """By fault, the mean over the runs it was injected in, with its interval."""
+    by_fault: dict[str, list[OutageFigure]] = {}
+    for figures in each:
+        for outage in figures.outages:
+            by_fault.setdefault(outage.fault_id, []).append(outage)
+    found = []
+    for outages in by_fault.values():
+        spread = spread_of([o.outage_ms for o in outages if o.outage_ms is not None] or [0.0])
+        found.append(
+            msgspec.structs.replace(
+                outages[0],
+                outage_ms=spread.mean,
+                recovered=all(o.recovered for o in outages),
+                low_ms=None if spread.low is None else max(0.0, spread.low),
+                high_ms=spread.high,
+                runs=spread.runs,
+            )
+        )
+    return found
+
+
+def _untold_beside(verdict: Verdict) -> bool:
+    untold = any(o.outcome is ObjectiveOutcome.CANNOT_TELL for o in verdict.objectives)
+    return verdict.verdict is VerdictKind.INCONCLUSIVE and not untold
+
+
+def _kind(invalid: list[str], failed: list[str], untold: list[str]) -> VerdictKind:
+    if invalid:
+        return VerdictKind.INVALID
+    if failed:
+        return VerdictKind.FAIL
+    return VerdictKind.INCONCLUSIVE if untold else VerdictKind.PASS
+
+
+def _verdict_in(folder: Path) -> Verdict | None:
+    try:
+        return Record(folder).verdict()
+    except MissingPartError:
+        return None
+
+
+def _first(verdict: Verdict | None) -> str:
+    return "it has no verdict" if verdict is None else next(iter(verdict.reasons), verdict.verdict.value)
+
+
+def _t(count: int) -> float:
+    return float(t.ppf(0.5 + CONFIDENCE / 2, count - 1))
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:,.4g}"

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from reports.baseline import keep_baseline
+from reports.gate import judge
+from reports.objectives import parse_objective
+from reports.record import MissingPartError, Record
+from reports.repeats import describe_repeats, judge_together, spread_of
+from reports.results import Verdict, VerdictKind
+from reports.run_folder import run_folders, write_json
+from reports.tests.test_gate import set_objectives
+from reports.tests.test_measures import slowed
+
+
+def repeats(folder: Path, tree: Path, *outages_ms: float, bound: float = 1_000) -> Path:
+    """Runs that differ in the outage alone, each judged by itself."""
+    set_objectives(
+        folder, {"objective": "outage_ms", "max": bound, "scope": "crash"}, {"objective": "lost_orders", "max": 0}
+    )
+    judge(Record(folder))
+    tree.mkdir()
+    describe_repeats(tree, scenario="failover/x", repeats=len(outages_ms), seed=7)
+    for number, outage_ms in enumerate(outages_ms):
+        run = Path(shutil.copytree(folder, tree / f"{number}"))
+        verdict = Record(run).verdict()
+        missed = outage_ms > bound
+        outage = msgspec.structs.replace(
+            verdict.objectives[0],
+            measured=outage_ms,
+            outcome=type(verdict.objectives[0].outcome)("missed" if missed else "met"),
+        )
+        rewrite(run, msgspec.structs.replace(verdict, objectives=[outage, verdict.objectives[1]]))
+    return tree
+
+
+def rewrite(run: Path, verdict: Verdict) -> None:
+    write_json(run / "verdict.json", msgspec.to_builtins(verdict))
+
+
+def test_outages_clearly_inside_the_bound_pass_together(folder: Path, tmp_path: Path) -> None:
+    tree = repeats(folder, tmp_path / "tree", 600, 700, 650, 680, 640)
+    verdict = judge_together(tree)
+    assert (verdict.verdict, verdict.reasons, verdict.seed) == (VerdictKind.PASS, [], 7)
+    outage = verdict.objectives[0]
+    assert outage.measured == pytest.approx(654)
+    assert outage.low is not None
+    assert outage.high is not None
+    assert 600 < outage.low < 654 < outage.high < 710
+    assert "of 5 runs" in outage.summary
+    assert Record(tree).verdict() == verdict
+
+
+def test_outages_clearly_outside_fail_together(folder: Path, tmp_path: Path) -> None:
+    assert judge_together(repeats(folder, tmp_path / "t", 1_600, 1_700, 1_650)).verdict is VerdictKind.FAIL
+
+
+def test_outages_that_spread_over_the_bound_tell_how_many_more_runs_would_decide(folder: Path, tmp_path: Path) -> None:
+    verdict = judge_together(repeats(folder, tmp_path / "t", 600, 1_200, 700, 1_300, 900))
+    assert (verdict.verdict, verdict.exit_code) == (VerdictKind.INCONCLUSIVE, 3)
+    more = verdict.objectives[0].more_samples
+    assert more is not None
+    assert f"about {more} more runs would" in verdict.reasons[0]
+
+
+def test_one_lost_order_in_one_of_many_runs_fails_them_all(folder: Path, tmp_path: Path) -> None:
+    tree = repeats(folder, tmp_path / "t", 600, 620, 640)
+    run = run_folders(tree)[1]
+    verdict = Record(run).verdict()
+    lost = msgspec.structs.replace(
+        verdict.objectives[1], measured=1, outcome=type(verdict.objectives[1].outcome)("missed")
+    )
+    rewrite(run, msgspec.structs.replace(verdict, objectives=[verdict.objectives[0], lost]))
+    assert judge_together(tree).verdict is VerdictKind.FAIL
+
+
+def test_a_violated_check_in_one_run_fails_them_all(folder: Path, tmp_path: Path) -> None:
+    tree = repeats(folder, tmp_path / "t", 600, 620, 640)
+    run = run_folders(tree)[2]
+    rewrite(run, msgspec.structs.replace(Record(run).verdict(), violated=["Cash is conserved: 3 dollars too many"]))
+    verdict = judge_together(tree)
+    assert verdict.verdict is VerdictKind.FAIL
+    assert "3 dollars too many" in verdict.reasons[0]
+
+
+def test_an_invalid_run_is_left_out_and_too_many_of_them_make_all_invalid(folder: Path, tmp_path: Path) -> None:
+    tree = repeats(folder, tmp_path / "t", 600, 620, 640, 610, 630)
+    for run, kind in zip(run_folders(tree), (VerdictKind.PASS, VerdictKind.INCONCLUSIVE), strict=False):
+        unfit = msgspec.structs.replace(Record(run).verdict(), verdict=VerdictKind.INVALID, reasons=["it was late"])
+        rewrite(run, unfit)
+        verdict = judge_together(tree)
+        if kind is VerdictKind.PASS:
+            assert verdict.verdict is VerdictKind.PASS
+            assert verdict.objectives[0].summary.startswith("mean 625 ms of 4 runs")
+    assert verdict.verdict is VerdictKind.INVALID
+    assert verdict.reasons == [
+        "3 of 5 repeats can be judged, at least 4 must",
+        "repeat 1 is INVALID: it was late",
+        "repeat 2 is INVALID: it was late",
+    ]
+
+
+def test_a_run_that_never_got_a_verdict_counts_as_invalid(folder: Path, tmp_path: Path) -> None:
+    tree = repeats(folder, tmp_path / "t", 600, 620)
+    (run_folders(tree)[0] / "verdict.json").unlink()
+    assert judge_together(tree).invalid[0] == "1 of 2 repeats can be judged, at least 2 must"
+
+
+def test_a_folder_that_is_none_of_repeats_is_one_run(folder: Path) -> None:
+    assert run_folders(folder) == [folder]
+    with pytest.raises(MissingPartError):
+        judge_together(folder)
+
+
+def test_a_single_run_has_no_interval() -> None:
+    spread = spread_of([5.0])
+    assert (spread.mean, spread.low, spread.high) == (5.0, None, None)
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(1.0, VerdictKind.PASS), (2.0, VerdictKind.FAIL)])
+def test_a_change_over_repeats_is_that_of_all_runs_against_all_runs_of_the_baseline(
+    folder: Path, tmp_path: Path, factor: float, kind: VerdictKind
+) -> None:
+    entry = {"objective": "latency_p50_ms", "max": "+30 %", "baseline": "before"}
+    set_objectives(folder, entry)
+    for name, by in (("before", 1.0), ("after", factor)):
+        describe_repeats(tmp_path, scenario="gate/x", repeats=4, seed=1)
+        tree = tmp_path / name
+        for number in range(4):
+            slowed(folder, by * (1 + 0.02 * number), tree / f"{number}")
+        shutil.move(tmp_path / "repeats.json", tree / "repeats.json")
+    for run in run_folders(tmp_path / "after"):
+        keep_baseline(run, [parse_objective(entry)], {"before": tmp_path / "before"})
+        judge(Record(run))
+    verdict = judge_together(tmp_path / "after")
+    assert verdict.verdict is kind
+    assert "4 runs against 4 runs" in verdict.objectives[0].summary
+    assert verdict.objectives[0].measured == pytest.approx(100 * (factor - 1), abs=1)
