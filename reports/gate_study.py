@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.bounds import rate_upper_bound
+from reports.comparison import MIN_RUNS as MIN_RUNS_A_SIDE
 from reports.comparison import Side, change, side_of
 from reports.dependence import Interval, Timed
 from reports.latency import QUANTILES, Scope, response_times, samples_needed
@@ -41,7 +42,7 @@ PAIRS: Final = 500
 SEED: Final = 1
 BLOCK_S: Final = 2.0
 PERCENTILES: Final = ("p50", "p90", "p99")
-BLOCK_SIDES_S: Final = (60.0, 240.0)
+BLOCK_SIDES: Final = ((1, 60.0), (1, 240.0), (5, 48.0), (10, 48.0))  # runs, and seconds of each
 RUN_SIDES: Final = (1, 5, 10)
 SLOWED_PERCENT: Final = (0.0, 5.0, 10.0, 15.0, 20.0, 40.0)
 BOUNDS_PERCENT: Final = (5.0, 10.0)
@@ -120,14 +121,15 @@ def study(runs: Sequence[Timed], *, pairs: int = PAIRS, seed: int = SEED) -> lis
 
 def _ways(runs: Sequence[Timed]) -> Iterator[tuple[str, Any]]:
     blocks = [block for run in runs for block in blocks_of(run)]
-    for seconds in BLOCK_SIDES_S:
+    for size, seconds in BLOCK_SIDES:
         count = round(seconds / BLOCK_S)
 
-        def of_blocks(rng: np.random.Generator, pairs: int, count: int = count) -> Iterator[Any]:
+        def of_blocks(rng: np.random.Generator, pairs: int, size: int = size, count: int = count) -> Iterator[Any]:
             for _ in range(pairs):
-                yield [resampled(blocks, count, rng)], [resampled(blocks, count, rng)]
+                drawn = [resampled(blocks, count, rng) for _ in range(2 * size)]
+                yield drawn[:size], drawn[size:]
 
-        yield f"{seconds:g} s of blocks", of_blocks
+        yield f"{size} x {seconds:g} s of blocks", of_blocks
     for size in RUN_SIDES:
 
         def of_runs(rng: np.random.Generator, pairs: int, size: int = size) -> Iterator[Any]:
@@ -205,7 +207,8 @@ def page(curves: Sequence[Curve], runs: Sequence[Timed]) -> str:
         "",
         "*Blocks* are what is left of noise when both sides share a machine and a time; *runs* have in them whatever",
         "differs from run to run. One run a side knows nothing of that, and cries wolf more often than its interval",
-        "says; from three runs a side on the gate goes by what it sees between them.",
+        f"says: so the gate never fails a change by fewer than {MIN_RUNS_A_SIDE} runs a side (the rows of one run show",
+        "what it would say), and goes by what it sees between runs from there on.",
         "",
     ]
     return "\n".join(lines)

@@ -142,10 +142,11 @@ def measure_change(ours: Sequence[Timed], theirs: Sequence[Timed], objective: Ob
         f"{_what(objective)}: {found.percent:+.1f} % against {objective.baseline} (95 % interval"
         f" {_change(found.low)} to {_change(found.high)}; {_runs(ours)} against {_runs(theirs)})"
     )
-    if min(len(ours), len(theirs)) < MIN_RUNS:
-        summary += f"; what differs from run to run is not in it, for that takes {MIN_RUNS} runs a side"
     more = None
-    if outcome is _CANNOT_TELL and found.low is not None and found.high is not None:
+    if min(len(ours), len(theirs)) < MIN_RUNS:
+        outcome = _CANNOT_TELL if outcome is _MISSED else outcome  # it may be the run's, not the change's
+        summary += f"; what differs from run to run is not in it, for that takes {MIN_RUNS} runs a side"
+    elif outcome is _CANNOT_TELL and found.low is not None and found.high is not None:
         half, away = (found.high - found.low) / 2, abs(found.percent - objective.bound)
         more = None if not away else max(1, round(sum(map(len, ours)) * ((half / away) ** 2 - 1)))
         summary += f": does not tell, {_more(more, 'samples on both sides')}"

@@ -132,8 +132,8 @@ def slowed(folder: Path, factor: float, to: Path) -> Path:
     return to
 
 
-@pytest.mark.parametrize(("factor", "outcome"), [(1.0, MET), (0.8, MET), (1.2, CANNOT_TELL), (1.6, MISSED)])
-def test_a_change_is_found_against_a_baseline_and_noise_is_not(
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, MET), (0.8, MET), (1.2, CANNOT_TELL), (1.6, CANNOT_TELL)])
+def test_one_run_against_another_may_pass_but_never_fails_for_what_may_be_the_runs_own(
     folder: Path, tmp_path: Path, factor: float, outcome: ObjectiveOutcome
 ) -> None:
     entry = {"objective": "latency_p50_ms", "max": "+20 %", "baseline": "before"}
