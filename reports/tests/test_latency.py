@@ -161,7 +161,8 @@ def test_rows_by_node_name_the_node_behind_an_address(folder: Path) -> None:
 def test_rows_by_phase_show_the_warm_up_apart(folder: Path) -> None:
     rows = latency_by_phase(Record(folder))
     assert {"warm_up", "measure"} <= {row.where for row in rows if row.kind == "place"}
-    answered = sum(1 for o in Record(folder).operations if o.done_ns is not None and not errored(o))
+    load = [o for o in Record(folder).operations if o.source == "load"]
+    answered = sum(1 for o in load if o.done_ns is not None and not errored(o))
     assert sum(row.count for row in rows) == answered
 
 
