@@ -18,7 +18,7 @@ import psutil
 from drills.load import Load
 from drills.small_disk import SmallDisk
 from stack.embedded import EmbeddedStack
-from stack.errors import ControlError, StackError
+from stack.errors import ControlError, StackError, UnresolvedError
 from stack.postgres import sessions
 from stack.postgres.alone import whole
 from stack.postgres.nodes import RECEIVER
@@ -161,10 +161,16 @@ class Drill:
         await self.whole()
 
     async def whole(self) -> None:
-        """Returns when every copy streams and counts, and every engine is there."""
+        """Returns when every copy streams and counts, and every engine but one stands by: none that was deposed and
+        has yet to hear of it."""
         engines = [node.name for node in self.stack.topology.nodes if node.role is Role.ENGINE]
-        while not (await self._is_whole() and all(self.stack.node(name).state == "ready" for name in engines)):
+        while not (await self._is_whole() and await self._standing_by() == len(engines) - 1):
             await asyncio.sleep(_POLL_S)
+
+    async def _standing_by(self) -> int:
+        with contextlib.suppress(UnresolvedError):
+            return len(await self.stack.resolve("engine:standby"))
+        return 0
 
     async def _is_whole(self) -> bool:
         with contextlib.suppress(ControlError):

@@ -27,15 +27,18 @@ def all_answered(answer: Denied | Done) -> Answer:
 
 
 @asynccontextmanager
-async def engine(handle: Callable[[list[Submission]], object]) -> AsyncIterator[str]:
-    """An edge: an engine that leads, and answers commands as ``handle`` says."""
+async def engine(
+    handle: Callable[[list[Submission]], object], *, epoch: int = 1, thinks_s: float = 0.0
+) -> AsyncIterator[str]:
+    """An edge: an engine that leads, or thinks so, and answers commands as ``handle`` says."""
 
     async def commands(request: web.Request) -> web.Response:
         answer = handle(decode_commands(await request.read()))
         return await answer if asyncio.iscoroutine(answer) else answer  # type: ignore[return-value]
 
     async def state(_: web.Request) -> web.Response:
-        return web.Response(body=msgspec.json.encode(EngineState("engine:1", "active", 1, 0)))
+        await asyncio.sleep(thinks_s)
+        return web.Response(body=msgspec.json.encode(EngineState(f"engine:{epoch}", "active", epoch, 0)))
 
     app = web.Application()
     app.add_routes([web.post(COMMANDS_PATH, commands), web.get("/state", state)])
@@ -68,6 +71,22 @@ async def test_a_repetition_that_came_too_late_says_nothing_of_the_try_before() 
         with pytest.raises(OutcomeUnknownError):
             await client.execute(ORDER, 5.0)
     assert tries == 2
+
+
+async def test_a_leader_that_was_deposed_without_having_heard_of_it_is_left() -> None:
+    """It is cut off from the database, answers at once that it leads, and answers no command."""
+
+    async def never(_: list[Submission]) -> web.Response:
+        await asyncio.sleep(2)
+        raise AssertionError("nobody waits that long")
+
+    async with (
+        engine(never) as deposed,
+        engine(all_answered(Done(7)), epoch=2, thinks_s=0.02) as leader,
+        EngineClient((deposed, leader), capacity=10) as client,
+    ):
+        answers = await asyncio.wait_for(asyncio.gather(*(client.execute(ORDER, 5.0) for _ in range(5))), 1)
+    assert [answer for answer, _ in answers] == [Done(7)] * 5
 
 
 async def test_each_command_carries_its_callers_deadline() -> None:

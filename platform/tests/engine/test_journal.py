@@ -124,8 +124,8 @@ async def test_a_lease_that_is_held_cannot_be_won(database: EmbeddedStack, lease
 async def test_a_lease_that_ran_out_is_still_its_holders_while_nobody_has_won_it(
     database: EmbeddedStack, lease: Lease
 ) -> None:
-    await asyncio.sleep(lease.ttl_s * 1.5)
     epoch = lease.epoch
+    await asyncio.sleep(lease.ttl_s * 1.2)
     await lease.renew()
     await asyncio.wait_for(lease.assured(), 0.1)
     rival = Lease(database.postgres_dsn(), "engine:2 test", ttl_s=0.5)
@@ -145,7 +145,7 @@ async def test_a_contender_that_was_without_the_database_lets_the_holder_go_firs
     while not await rival.try_win():
         await asyncio.sleep(0.05)
     assert 1 <= time.monotonic() - connected_s < 1.5
-    with pytest.raises(LeaseLostError, match="is over"):
+    with pytest.raises(LeaseLostError):
         await lease.renew()
     rival.close()
 

@@ -215,17 +215,18 @@ class EngineClient:
                 raise _NoAnswerError
 
     async def _look_for_leader(self) -> None:
-        """Asks all engines at once, and stops at the first that leads.
+        """Asks all engines at once, and stops at the first that leads and is news.
 
-        Once one has answered, the others have a little patience left: one may be frozen. The patience grows while
-        no leader is found, because its link may be slow.
+        Once one has answered, the others have a little patience left: one may be frozen, but the one that is known to
+        lead may have been cut off and deposed without having heard of it. The patience grows while no leader is found,
+        because its link may be slow.
         """
         probes = {asyncio.create_task(self._state(engine)): engine for engine in self._engines}
-        pending, left_s, found = set(probes), _PROBE_S, False
-        while pending and left_s and not found:
+        pending, left_s, found, known = set(probes), _PROBE_S, False, self._epoch
+        while pending and left_s and self._epoch == known:
             done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             leading = [self._follow(probe.result(), probes[probe]) for probe in done]  # all: the latest epoch counts
-            found = any(leading)
+            found = found or any(leading)
             if not done:
                 left_s = 0.0
             elif any(probe.result() for probe in done):

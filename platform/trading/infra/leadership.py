@@ -18,12 +18,15 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from trading.infra.database import DatabaseError, connect, within
 
-_PATIENCE: Final = 5  # how many TTLs after its end a lease is still tried to be renewed
+# How many TTLs after its end a lease is still tried to be renewed: enough for a switchover, and no longer, because a
+# leader that is cut off for good is missed as a standby meanwhile.
+_PATIENCE: Final = 1
 _GRACE: Final = 0.5  # the part of a TTL for which a contender that was without the database lets the holder go first
 _ASK_AGAIN_S: Final = 0.02
 
 _EXPIRED = """
-SELECT holder, expires_at = '-infinity' AS released FROM leader_lease WHERE id = 1 AND expires_at < clock_timestamp()
+SELECT holder, expires_at < clock_timestamp() - make_interval(secs => $1) AS given_up
+FROM leader_lease WHERE id = 1 AND expires_at < clock_timestamp()
 """
 
 _END_SESSIONS = """
@@ -69,10 +72,14 @@ class _Session:
     @classmethod
     async def open(cls, dsn: str, holder: str, deadline_s: float) -> _Session:
         connection = await connect(dsn, holder)
-        prepared = [
-            await within(connection, connection.prepare(query), deadline_s)
-            for query in (_EXPIRED, _END_SESSIONS, _WIN, _RENEW)
-        ]
+        try:
+            prepared = [
+                await within(connection, connection.prepare(query), deadline_s)
+                for query in (_EXPIRED, _END_SESSIONS, _WIN, _RENEW)
+            ]
+        except BaseException:
+            connection.terminate()
+            raise
         return cls(connection, time.monotonic(), *prepared)
 
 
@@ -98,10 +105,11 @@ class Lease:
         so whatever the winner then reads from the journal is durable. Raises DatabaseError.
         """
         session = await self._connected()
-        expired = await within(session.connection, session.expired.fetchrow(), self.ttl_s * 4)
+        patience_s = _PATIENCE * self.ttl_s
+        expired = await within(session.connection, session.expired.fetchrow(patience_s), self.ttl_s * 4)
         if expired is None:
             return False
-        if not expired["released"] and time.monotonic() < session.opened_s + _GRACE * self.ttl_s:
+        if not expired["given_up"] and time.monotonic() < session.opened_s + _GRACE * self.ttl_s:
             return False
         if expired["holder"]:
             await within(session.connection, session.end_sessions.fetchval(expired["holder"]), self.ttl_s * 4)
@@ -115,21 +123,20 @@ class Lease:
     async def renew(self) -> None:
         """Asks until the database answers. Raises LeaseLostError when the lease is another's or no answer comes."""
         give_up_s = self.held_until_s + _PATIENCE * self.ttl_s
-        while True:
-            asked_s = time.monotonic()
+        while (asked_s := time.monotonic()) < give_up_s:
             try:
                 async with asyncio.timeout(give_up_s - asked_s):
                     session = await self._connected()
                     renewal = session.renew.fetchval(self.epoch, self.holder, self.ttl_s)
                     renewed = await within(session.connection, renewal, self.ttl_s)
-                break
-            except TimeoutError as error:
-                raise LeaseLostError("not renewed in time") from error
-            except DatabaseError:
+            except (DatabaseError, TimeoutError):
                 await asyncio.sleep(_ASK_AGAIN_S)
-        if renewed is None:
-            raise LeaseLostError(f"epoch {self.epoch} is over")
-        self.held_until_s = asked_s + self.ttl_s
+                continue
+            if renewed is None:
+                raise LeaseLostError(f"epoch {self.epoch} is over")
+            self.held_until_s = asked_s + self.ttl_s
+            return
+        raise LeaseLostError("not renewed in time")
 
     async def assured(self) -> None:
         """Returns once the lease certainly is ours; ``renew`` must be at work, and is what ends it otherwise."""
