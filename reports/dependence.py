@@ -91,7 +91,8 @@ def percentile_interval(samples: Timed, quantile: float) -> Interval:
 def samples_to_decide(samples: Timed, quantile: float, bound: float) -> int | None:
     """How many more samples like these would put the percentile's interval on one side of ``bound``.
 
-    None when exactly the percentile's share lies within the bound: then no number would.
+    None when exactly the percentile's share lies within the bound: then no number would. 0: the share beyond the bound
+    tells by itself, whatever becomes of the interval, which follows the percentile where samples are sparse.
     """
     within, count = float((samples.values <= bound).mean()), len(samples)
     if within == quantile:
@@ -99,7 +100,7 @@ def samples_to_decide(samples: Timed, quantile: float, bound: float) -> int | No
     stretch = inflation(samples, bound)
     needed = _Z**2 * stretch * quantile * (1 - quantile) / (within - quantile) ** 2
     extreme = math.log((1 - CONFIDENCE) / 2) / math.log(quantile if within > quantile else 1 - quantile)
-    return max(1, math.ceil(max(needed, stretch * extreme) - count))
+    return max(0, math.ceil(max(needed, stretch * extreme) - count))
 
 
 def mean_interval(values: Floats) -> Interval:

@@ -104,6 +104,11 @@ def _measure_percentile(record: Record, _: list[CheckResult], objective: Objecti
     if outcome is not _CANNOT_TELL:
         return result(objective, "ms", outcome, summary, value, interval=interval)
     more = samples_to_decide(samples, quantile, objective.bound)
+    if more == 0:
+        share = float((samples.values > objective.bound).mean())
+        outcome = _MET if value <= objective.bound else _MISSED
+        summary += f": {share:.2%} were beyond {_ms(objective.bound)}"
+        return result(objective, "ms", outcome, summary, value, interval=interval)
     summary += f": {len(samples):,} samples do not tell, {_more(more, 'samples', record, len(samples))}"
     return result(objective, "ms", outcome, summary, value, interval=interval, more_samples=more)
 
