@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import log1p
@@ -35,6 +33,7 @@ from trading.core.orders import (
     Phase,
     Symbol,
 )
+from trading.wire.garbage import no_garbage_collection
 
 _RELIEF_NS = 60 * NS_PER_S
 
@@ -74,7 +73,7 @@ class Simulation:
             desk.start()
 
     def run(self) -> Books:
-        with _collector_at_rest():
+        with no_garbage_collection():  # a day leaves no cycles; the search for some would take a sixth of its time
             self.advance(self.day.sessions.close + 1)
             return self.close()
 
@@ -233,18 +232,6 @@ class Simulation:
             cash, shares = account.cash.available + account.cash.reserved, held.available + held.reserved
             equity = cash + shares * desk.listing.last_micros // MICROS_PER_SHARE
             rows.append((self.kernel.now_ns, desk.number, cash, shares, equity))
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """A day leaves no cycles behind, so looking for some, a sixth of its time, finds nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _clumsy_name(happening: FatFinger, symbol: str) -> str:
