@@ -107,7 +107,7 @@ def outage_rows(record: Record) -> list[dict[str, Any]]:
 
 def percentile_text(row: LatencyRow, name: str) -> str:
     found = row.percentiles.get(name)
-    return "too few samples" if found is None else _ms(found.value)
+    return "–" if found is None else _ms(found.value)
 
 
 def _outage_row(outage: Outage, seconds: Any) -> dict[str, Any]:

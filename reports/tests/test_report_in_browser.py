@@ -57,6 +57,17 @@ def test_the_report_opens_offline_with_every_section_and_no_complaint(
     context.close()
 
 
+def test_no_table_is_cut_off_on_a_desk(browser: Browser, folder: Path) -> None:
+    rebuild(folder)
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto((folder / "report.html").as_uri())
+    page.evaluate("document.querySelectorAll('#latency details').forEach(each => each.open = true)")
+    cut_off = "[...document.querySelectorAll('.wide')].filter(each => each.scrollWidth > each.clientWidth).length"
+    assert page.evaluate("document.querySelectorAll('.wide').length") >= 4
+    assert page.evaluate(cut_off) == 0
+    page.close()
+
+
 def test_the_report_fits_a_narrow_screen(browser: Browser, folder: Path) -> None:
     rebuild(folder)
     page = browser.new_page(viewport={"width": 390, "height": 800})
