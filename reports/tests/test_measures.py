@@ -18,6 +18,7 @@ from reports.record import Record
 from reports.results import ObjectiveOutcome, ObjectiveResult
 from reports.staleness import staleness
 from reports.tests.synthetic import read_rows, write_table
+from reports.tests.synthetic_platform import MS, S
 
 MET, MISSED, CANNOT_TELL = ObjectiveOutcome.MET, ObjectiveOutcome.MISSED, ObjectiveOutcome.CANNOT_TELL
 
@@ -58,6 +59,21 @@ def test_what_cannot_be_told_says_how_many_more_samples_would_tell(folder: Path)
     assert found.more_samples is not None
     assert f"about {found.more_samples:,} more samples" in found.summary
     assert "s at this rate, would" in found.summary
+
+
+def test_a_bound_that_no_sample_passes_is_met_though_the_intervals_end_cannot_be_told(folder: Path) -> None:
+    """One slow half second says as much of the percentile as one sample, and of a bound far beyond it nothing."""
+    first_ns = response_times(Record(folder), "place", Scope.OUTSIDE_FAULTS).at_ns[0]
+    rows = read_rows(folder, "operations")
+    for row in rows:
+        if row["done_ns"] and first_ns <= row["intended_ns"] < first_ns + S // 2:
+            row["done_ns"] += 60 * MS
+    write_table(folder, "operations", rows)
+    found = asked(folder, objective="latency_p99_ms", max=200)
+    assert (found.high, found.outcome) == (None, MET)
+    assert "0.00% were beyond 200.0 ms" in found.summary
+    assert asked(folder, objective="latency_p99_ms", max=60).outcome is CANNOT_TELL
+    assert asked(folder, objective="latency_p99_ms", max=20).outcome is MISSED
 
 
 def test_the_latency_of_any_kind_of_operation_can_be_asked_for(folder: Path) -> None:
