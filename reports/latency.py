@@ -130,11 +130,6 @@ def response_ms(record: Record, kind: str = "place", scope: Scope = Scope.ALL) -
     return np.sort(response_times(record, kind, scope).values)
 
 
-def service_ms(record: Record, kind: str = "place", scope: Scope = Scope.ALL) -> Samples:
-    """Sorted service times in milliseconds."""
-    return np.sort(_timed(record, select(record, kind, scope), _service_from).values)
-
-
 def latency_table(record: Record) -> list[LatencyRow]:
     """A row per kind of operation, scope and measure that has samples."""
     rows = []

@@ -1,8 +1,9 @@
 """Each objective measured in a record, and decided by its confidence interval.
 
 Wholly within the bound: met. Wholly beyond it: missed. Else it cannot be told, and the result says how many more
-samples would; when none are needed, because the share of samples beyond the bound tells by itself, that decides. What was counted whole (an outage, lost orders, errors and good answers within a fault's window) has no
-interval in one run; ``repeats`` give it one (reports.repeats).
+samples would; when none are needed, because the share of samples beyond the bound tells by itself, that decides. What
+was counted whole (an outage, lost orders, errors and good answers within a fault's window) has no interval in one run;
+``repeats`` give it one (reports.repeats).
 """
 
 from __future__ import annotations
