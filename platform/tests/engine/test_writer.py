@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from stack.embedded import EmbeddedStack
 from tests.engine.leader import Leader, buy, leading, until
+from trading.engine.lanes import OverloadedError
 from trading.infra.database import connect
 from trading.infra.journal import AmbiguousCommitError, Batch, FencedError
 from trading.wire.engine import Done
@@ -27,6 +28,12 @@ END_COMMIT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'WITH fence%' AND state = 'active'"
 )
 CANCEL_COMMIT = END_COMMIT.replace("terminate", "cancel")
+DISK_FULL = """
+CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER disk_full BEFORE INSERT ON journal EXECUTE FUNCTION disk_full()
+"""
+SPACE_AGAIN = "DROP TRIGGER disk_full ON journal; DROP FUNCTION disk_full()"
 COMMIT, LOOK_UP = "WITH fence%", "COMMIT%"
 
 
@@ -190,6 +197,28 @@ async def test_a_batch_that_cannot_be_written_is_not_tried_again(database: Embed
             await leader.writer.commit(batch)
 
 
+async def test_a_full_disk_refuses_what_comes_and_keeps_what_was_taken(
+    database: EmbeddedStack, observer: asyncpg.Connection[Any]
+) -> None:
+    """The server's own error, by a trigger; longer than a commit may take. ``make drill-data`` fills a real disk."""
+    async with leading(database.postgres_dsn(), deadline_s=0.3) as leader:
+        await observer.execute(DISK_FULL)
+        try:
+            taken = leader.submitting(buy())
+            await until(lambda: _waits_for_space(leader))
+            with pytest.raises(OverloadedError, match="no space left"):
+                await leader.submit(buy())
+            await asyncio.sleep(1)
+            assert not taken.done()
+        finally:
+            await observer.execute(SPACE_AGAIN)
+        (answer,) = await taken
+        assert isinstance(answer, Done)
+        assert await journaled_once(leader, observer, answer)
+        (more,) = await leader.submit(buy())
+        assert isinstance(more, Done)
+
+
 async def test_a_server_that_stays_frozen_ends_the_leader_in_bounded_time(
     database: EmbeddedStack, observer: asyncpg.Connection[Any]
 ) -> None:
@@ -200,6 +229,10 @@ async def test_a_server_that_stays_frozen_ends_the_leader_in_bounded_time(
                 await leader.writer.commit(_batch_of(leader))
         finally:
             await database.resume("postgres:primary")
+
+
+async def _waits_for_space(leader: Leader) -> bool:
+    return leader.sequencer.out_of_space
 
 
 def _batch_of(leader: Leader) -> Batch:

@@ -210,7 +210,7 @@ class EngineClient:
             case 409:
                 raise _NotTakenError
             case 503:
-                raise _NotTakenError("the engine's queue is full")
+                raise _NotTakenError(f"the engine takes no more: {text.decode()}")
             case _:
                 raise _NoAnswerError
 

@@ -67,8 +67,8 @@ async def _execute(node: EngineNode, body: bytes) -> Response:
         return _json(encode_answers(await node.submit(received)))
     except NotLeadingError:
         return Response("standby", status_code=409)
-    except OverloadedError:
-        return Response("queue full", status_code=503, headers={"Retry-After": "1"})
+    except OverloadedError as reason:
+        return Response(str(reason), status_code=503, headers={"Retry-After": "1"})
     except (DatabaseError, JournalFormatError) as error:
         return Response(f"outcome unknown: {error}", status_code=500)
 

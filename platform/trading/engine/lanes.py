@@ -14,7 +14,7 @@ from trading.wire.engine import Answer, Submission, urgent
 
 
 class OverloadedError(Exception):
-    """The lane is full; nothing of the request was taken in."""
+    """Says why no more is taken in now; nothing of the request was."""
 
 
 OrderRequest: TypeAlias = PlaceOrder | ReplaceOrder
@@ -48,7 +48,7 @@ class Lane:
     def add(self, request: Request) -> None:
         """Raises OverloadedError when the lane is full."""
         if self.commands + len(request.submissions) > self.capacity:
-            raise OverloadedError
+            raise OverloadedError("queue full")
         self._requests.append(request)
         self.commands += len(request.submissions)
 

@@ -71,6 +71,8 @@ class EngineNode:
         """``ok`` for one that leads or could take over at once; else why not."""
         if self._standby.differs:
             return "state differs from what it must be"
+        if self._sequencer is not None and self._sequencer.out_of_space:
+            return "the database has no space left"
         return "ok" if self._standby.caught_up else "catching up"
 
     @property
@@ -79,7 +81,7 @@ class EngineNode:
         return EngineState(self._settings.node, role.value, self._lease.epoch, self.replica.sequence)
 
     async def submit(self, commands: list[Submission]) -> list[Answer]:
-        """Raises NotLeadingError on a standby, OverloadedError when the queue is full."""
+        """Raises NotLeadingError on a standby, and what Sequencer.submit raises."""
         if self._sequencer is None:
             raise NotLeadingError
         return await self._sequencer.submit(commands)

@@ -16,7 +16,7 @@ from trading.core.client_order_ids import answer_again
 from trading.core.commands import CancelAll, Command, Payment, SetKillSwitch
 from trading.core.events import Refused, Repeated
 from trading.core.orders import OrderId, RejectReason
-from trading.engine.lanes import Former, Lanes, OrderRequest, Request
+from trading.engine.lanes import Former, Lanes, OrderRequest, OverloadedError, Request
 from trading.engine.metrics import EngineMetrics
 from trading.engine.payments import Payments
 from trading.engine.replica import Replica
@@ -79,12 +79,15 @@ class Sequencer:
         self._answering: set[asyncio.Task[None]] = set()
 
     async def submit(self, submissions: list[Submission]) -> list[Answer]:
-        """The answers, once everything they say is durable. Raises OverloadedError when the queue is full.
+        """The answers, once everything they say is durable.
 
+        Raises OverloadedError when the queue is full, or the server's disk.
         Raises DatabaseError when a first answer cannot be read back; what was executed stays executed.
         """
         if not submissions:
             return []
+        if self.out_of_space:
+            raise OverloadedError("the database has no space left")
         request = Request(submissions, asyncio.get_running_loop().create_future())
         if forgotten := self._perhaps_forgotten(submissions):
             request.former = await self._former_requests(forgotten)
@@ -94,6 +97,11 @@ class Sequencer:
         self._count_waiting()
         self._arrived.set()
         return await request.answered
+
+    @property
+    def out_of_space(self) -> bool:
+        """The server's disk is full: nothing is taken in, and what was waits until there is space again."""
+        return self._writer.out_of_space
 
     async def run(self) -> None:
         """Never returns; raises FencedError or AmbiguousCommitError."""

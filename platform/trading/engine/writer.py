@@ -15,6 +15,7 @@ from trading.infra.outcome import look_up
 from trading.infra.telemetry import log
 
 _RETRY_S: Final = 0.05
+_SPACE_POLL_S: Final = 0.1
 
 # Classes of SQLSTATE that tell of the server's or the connection's condition. Any other error is the batch's own and
 # would come again.
@@ -22,7 +23,10 @@ _PASSING: Final = ("08", "25", "40", "53", "57")
 
 
 class Writer:
-    """One leader's way into the journal. ``connection`` carries ``holder`` as its application_name."""
+    """One leader's way into the journal. ``connection`` carries ``holder`` as its application_name.
+
+    ``out_of_space``: while the server has no room for the batch under way.
+    """
 
     def __init__(
         self,
@@ -37,11 +41,13 @@ class Writer:
         self._holder = holder
         self._epoch = epoch
         self._deadline_s = deadline_s
+        self.out_of_space = False
         self._use(connection)
 
     async def commit(self, batch: Batch) -> None:
         """Returns when the batch is durable on the primary and its synchronous standby.
 
+        A server without space has undone the batch and is asked until it has some: any other engine would fare alike.
         Raises FencedError when another epoch has begun; AmbiguousCommitError when the outcome cannot be found out
         in as much time again as a commit may take, or when the batch itself is at fault.
         """
@@ -49,8 +55,14 @@ class Writer:
         while True:
             try:
                 await self._journal.commit(batch)
+                self._has_space(True)
                 return
             except AmbiguousCommitError as doubt:
+                if isinstance(_failure(doubt), asyncpg.DiskFullError):
+                    self._has_space(False)
+                    give_up_s = 0.0
+                    await asyncio.sleep(_SPACE_POLL_S)
+                    continue
                 if not _may_pass(doubt):
                     raise
                 give_up_s = give_up_s or time.monotonic() + self._deadline_s
@@ -68,6 +80,11 @@ class Writer:
 
     def close(self) -> None:
         self._connection.terminate()
+
+    def _has_space(self, has: bool) -> None:
+        if self.out_of_space == has:
+            self.out_of_space = not has
+            log("space_found" if has else "out_of_space", level=logging.INFO if has else logging.ERROR)
 
     async def _find_out(self, sequence: int, give_up_s: float, doubt: AmbiguousCommitError) -> bool:
         """Whether the batch is durable. The connection that told is used from then on."""
@@ -89,7 +106,12 @@ class Writer:
 
 def _may_pass(doubt: AmbiguousCommitError) -> bool:
     """Whether looking and writing again can help: not when the server finds fault with the batch itself."""
-    failure = doubt.__cause__.__cause__ if doubt.__cause__ else None
+    failure = _failure(doubt)
     if isinstance(failure, asyncpg.PostgresError):
         return (failure.sqlstate or "").startswith(_PASSING)
     return True
+
+
+def _failure(doubt: AmbiguousCommitError) -> BaseException | None:
+    """What the database's client said."""
+    return doubt.__cause__.__cause__ if doubt.__cause__ else None
