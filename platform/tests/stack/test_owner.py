@@ -102,7 +102,7 @@ def test_the_next_start_removes_what_a_killed_owner_left(start_owner: Callable[.
 def test_ctrl_c_leaves_nothing_behind_at_any_moment(moment: str, start_owner: Callable[..., Owner]) -> None:
     owner = start_owner()
     read_until(owner, moment)
-    (entry,) = stacks_folder().iterdir()
+    (entry,) = stacks_folder().glob("*.json")  # beside it may lie one half written
     folder = Path(json.loads(entry.read_text())["folder"])
     assert folder.exists()
     processes = descendants(owner)
