@@ -1,6 +1,6 @@
 # make demo: the main job.  make test, make check, make bench: see README.md.
 .DEFAULT_GOAL := help
-.PHONY: help setup servers core demo browser test check bench gate-study drill-engine drill-data drill-redis fuzz clean
+.PHONY: help setup servers core demo browser test check bench gate-study drill-engine drill-data drill-redis drill-records fuzz clean
 
 # A private uv when none is on PATH.
 UV := $(shell command -v uv || echo .uv/bin/uv)
@@ -58,6 +58,9 @@ drill-data: setup ## kill, freeze and rejoin database servers under writers, the
 
 drill-redis: setup ## kill and freeze Redis' primary under orders, log-ins and subscribers; how long they miss it
 	@PYTHONPATH=platform $(RUN)/python -m drills.redis
+
+drill-records: setup ## kill whole runs at 50 random moments; whether each record reads, and is judged INVALID
+	@$(RUN)/python -m scenarios.drills.killed_runs
 
 fuzz: setup ## 100,000 requests and frames nobody would write, and a million commands of every sort
 	@PYTHONPATH=platform $(RUN)/python -m drills.fuzz
