@@ -224,12 +224,14 @@ class TableWriter:
         self._rows_per_batch = rows_per_batch
         self._rows: list[Mapping[str, Any]] = []
         self._written = 0
-        self._file = self._stream_path.open("wb")
+        partial = path.with_suffix(".arrows.partial")
+        self._file = partial.open("wb")
         self._stream = ipc.new_stream(self._file, schema)
-        # An empty batch puts the schema on disk, so that a kill at any time leaves a readable table. It is also a
-        # process's first conversion, at which pyarrow imports pandas: a second's stop, better now than mid-run.
+        # An empty batch puts the schema on disk, so that a kill at any time leaves a readable table or none. It is also
+        # a process's first conversion, at which pyarrow imports pandas: a second's stop, better now than mid-run.
         self._stream.write_batch(pa.RecordBatch.from_pylist([], schema=schema))
         self._file.flush()
+        partial.replace(self._stream_path)
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reports.record import MissingPartError, Record
-from reports.records import OPERATIONS, TableWriter
+from reports.records import OPERATIONS, TableWriter, read_table
 from reports.run_folder import EventLog, find_run, merge_operations, new_run_folder, point_latest, runs_root, write_text
 from reports.tests.synthetic import read_rows
 
@@ -41,6 +45,17 @@ def test_a_table_whose_writer_was_killed_is_readable_and_called_cut_off(folder: 
     record = Record(folder)
     assert len(record.operations) == 100
     assert record.missing() == ["operations was cut off: its writer was killed before it closed the table"]
+
+
+def test_a_table_whose_writer_was_killed_at_its_first_moment_is_missing_and_not_torn(tmp_path: Path) -> None:
+    code = "import pathlib, sys; from reports.records import *; TableWriter(pathlib.Path(sys.argv[1]), OPERATIONS)"
+    writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "operations")])
+    while not list(tmp_path.iterdir()) and writer.poll() is None:
+        time.sleep(0.001)
+    writer.kill()
+    assert writer.wait() == -signal.SIGKILL
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path, "operations")
 
 
 def test_a_raw_table_of_a_killed_generator_makes_the_record_incomplete(folder: Path) -> None:

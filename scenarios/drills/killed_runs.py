@@ -21,6 +21,7 @@ from typing import Any, Final
 import psutil
 import pyarrow as pa
 
+from reports.record import Record
 from reports.records import read_table
 
 _SCENARIO: Final = "smoke"
@@ -79,7 +80,7 @@ def kill_one(runs: Runs, after_s: float) -> tuple[str, list[str]]:
         return "nothing recorded yet", problems
     (folder,) = new
     moment = _moment(folder)
-    return moment, problems + _unread(folder) + _misjudged(runs, folder, whole=moment == "it had ended")
+    return moment, problems + _unread(folder) + _misjudged(runs, folder)
 
 
 def _moment(folder: Path) -> str:
@@ -106,13 +107,12 @@ def _unread(folder: Path) -> list[str]:
     return problems
 
 
-def _misjudged(runs: Runs, folder: Path, *, whole: bool) -> list[str]:
+def _misjudged(runs: Runs, folder: Path) -> list[str]:
+    """Whose every part is there is whole, though its own judge was killed."""
     report = runs.command("report", str(folder))
     if "Traceback" in report.stderr:
         return [f"elson report: {report.stderr.strip().splitlines()[-1]}"]
-    if whole:
-        return []
-    if report.returncode != _INVALID or "INVALID" not in report.stdout:
+    if Record(folder).missing() and (report.returncode != _INVALID or "INVALID" not in report.stdout):
         return [f"elson report: {report.returncode}, {(report.stderr or report.stdout).strip()[:200]}"]
     return []
 
