@@ -5,7 +5,7 @@ Colours are roles ("load", "good", ...) that the page turns into colours of its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle
 from typing import Any, Final
 
@@ -97,13 +97,18 @@ def rate_chart(record: Record) -> Chart:
 
 
 def distribution_chart(record: Record) -> Chart:
-    """How many orders took longer than a time: the tail, on two logarithmic axes."""
+    """How many orders took longer than a time, inside and outside the windows of faults."""
+    scopes = ((Scope.OUTSIDE_FAULTS, "load"), (Scope.INSIDE_FAULTS, "bad"))
+    return tail_chart([(s.replace("_", " "), response_ms(record, "place", s), colour) for s, colour in scopes])
+
+
+def tail_chart(series: Iterable[tuple[str, Samples, str]]) -> Chart:
+    """Of (name, sorted samples, colour) each: the tail, on two logarithmic axes."""
     traces = []
-    for scope, colour in ((Scope.OUTSIDE_FAULTS, "load"), (Scope.INSIDE_FAULTS, "bad")):
-        samples = response_ms(record, "place", scope)
+    for name, samples, colour in series:
         if len(samples):
             x, y = slower_than(samples)
-            traces.append(_line(scope.replace("_", " "), x, y, colour=colour, shape="hv"))
+            traces.append(_line(name, x, y, colour=colour, shape="hv"))
     return {"traces": traces, "x": "response time, ms", "y": "% of orders that took longer", "log_x": True, "log": True}
 
 

@@ -1,4 +1,4 @@
-"""The last block a run prints: the verdict, why, and the numbers that matter."""
+"""The last block a command prints: the verdict, why, and the numbers that matter."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from reports.compared import Comparison
+from reports.latency import Scope
 from reports.results import Verdict, VerdictKind
 from reports.summary import figure_rows
 
@@ -45,3 +47,30 @@ def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None
     report = folder / "report.html"
     told = f"  report  {report}" if report.exists() else f"  records  {folder}, a folder each run"
     console.print(Text(told), soft_wrap=True)
+
+
+def print_comparison(found: Comparison, page: Path, console: Console | None = None) -> None:
+    """Orders outside faults and the outages; the rest is on the page."""
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    console.print()
+    word, style = (
+        ("COMPARABLE", "bold white on blue") if found.comparable else ("NOT COMPARABLE", _STYLES[VerdictKind.INVALID])
+    )
+    console.print(Text.assemble((f" {word} ", style), f"  {found.run.name} against {found.baseline.name}"))
+    for reason in [*found.blockers, *found.cautions]:
+        console.print(Text(f"  - {reason}"))
+    table = Table.grid(padding=(0, 2))
+    for row in found.figures:
+        if (row.operation, row.scope) == ("place", Scope.OUTSIDE_FAULTS):
+            told = f": {row.told}" if found.comparable else ""
+            change = f"{row.percent:+.1f} % (95 % interval {_percent(row.low)} to {_percent(row.high)}){told}"
+            table.add_row(Text(f"  order {row.figure} outside faults"), Text(change))
+    for outage in found.outages:
+        change = "?" if outage.difference_ms is None else f"{outage.difference_ms:+,.0f} ms"
+        table.add_row(Text(f"  outage at {outage.fault}"), Text(change))
+    console.print(table)
+    console.print(Text(f"  report  {page}"), soft_wrap=True)
+
+
+def _percent(value: float | None) -> str:
+    return "?" if value is None else f"{value:+.1f} %"

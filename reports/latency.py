@@ -133,7 +133,7 @@ def response_ms(record: Record, kind: str = "place", scope: Scope = Scope.ALL) -
 def latency_table(record: Record) -> list[LatencyRow]:
     """A row per kind of operation, scope and measure that has samples."""
     rows = []
-    for kind in _kinds(measured_operations(record)):
+    for kind in kinds(measured_operations(record)):
         for scope in (Scope.OUTSIDE_FAULTS, Scope.INSIDE_FAULTS):
             chosen = select(record, kind, scope)
             for measure, starts in (("response", _response_from), ("service", _service_from)):
@@ -152,7 +152,7 @@ def latency_by_node(record: Record) -> list[LatencyRow]:
         for address, node in (event.details.get("nodes") or {}).items()
     }
     rows = []
-    for kind in _kinds(measured_operations(record)):
+    for kind in kinds(measured_operations(record)):
         chosen = select(record, kind, Scope.OUTSIDE_FAULTS)
         for endpoint in sorted({operation.endpoint for operation in chosen if operation.endpoint}):
             samples = _timed(record, [o for o in chosen if o.endpoint == endpoint], _response_from)
@@ -168,7 +168,7 @@ def latency_by_phase(record: Record) -> list[LatencyRow]:
     for span in phases(record.events):
         until_ns = span.end_ns or record.events[-1].at_ns
         within = [o for o in load if span.start_ns <= o.intended_ns < until_ns]
-        for kind in _kinds(within):
+        for kind in kinds(within):
             samples = _timed(record, [o for o in within if o.kind == kind], _response_from, steady=False)
             rows.append(summarize(samples, kind=kind, scope=Scope.ALL, measure="response", where=span.name))
     return rows
@@ -236,7 +236,7 @@ def _service_from(operation: Operation) -> int:
     return operation.intended_ns if operation.sent_ns is None else operation.sent_ns
 
 
-def _kinds(operations: Iterable[Operation]) -> list[str]:
+def kinds(operations: Iterable[Operation]) -> list[str]:
     return sorted({operation.kind for operation in operations}, key=_kind_order)
 
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from reports.charts import all_charts
 from reports.gate import judge
@@ -24,6 +18,7 @@ from reports.latency import (
     latency_table,
 )
 from reports.outage import SETTLE_S, Outage, longest_usual_gap_ms, outages
+from reports.pages import ms, page, utc
 from reports.record import MissingPartError, Record
 from reports.recovery import milestones, recoveries
 from reports.results import Verdict
@@ -31,8 +26,6 @@ from reports.run_folder import write_text
 from reports.summary import summary_markdown
 from reports.timeline import NS_PER_S, measured
 from reports.validity import judge_validity
-
-_TEMPLATES: Final = Path(__file__).parent / "templates"
 
 # Where a number comes from: shown with it, so that it can be re-derived from the record.
 SOURCES: Final = {
@@ -66,19 +59,12 @@ def rebuild(folder: Path) -> Verdict:
 
 def report_html(record: Record, verdict: Verdict) -> str:
     """One page without any reference to the network. Everything from the record is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(ms=_ms, count=_count, pretty=_pretty)
-    charts = all_charts(record)
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2",
+        all_charts(record),
         run=_or(lambda: record.run, {}),
         folder=record.folder.name,
-        started=_or(lambda: _utc(record.run["started_ns"]), ""),
+        started=_or(lambda: utc(record.run["started_ns"]), ""),
         verdict=verdict,
         findings=judge_validity(record),
         checks=_or(record.checks, []),
@@ -91,9 +77,6 @@ def report_html(record: Record, verdict: Verdict) -> str:
         usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),
         settle_s=SETTLE_S,
         percentile_text=percentile_text,
-        charts=sorted(charts),
-        chart_data=_script_json(charts),
-        plotly=Markup((resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")),
         sources=SOURCES,
     )
 
@@ -107,7 +90,7 @@ def outage_rows(record: Record) -> list[dict[str, Any]]:
 
 def percentile_text(row: LatencyRow, name: str) -> str:
     found = row.percentiles.get(name)
-    return "–" if found is None else _ms(found.value)
+    return "–" if found is None else ms(found.value)
 
 
 def _outage_row(outage: Outage, seconds: Any) -> dict[str, Any]:
@@ -135,29 +118,3 @@ def _or(value: Any, default: Any) -> Any:
         return value()
     except (MissingPartError, KeyError):
         return default
-
-
-def _script_json(value: Any) -> Markup:
-    """JSON that cannot end its script element nor open a comment in it."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _utc(at_ns: int) -> str:
-    return f"{datetime.fromtimestamp(at_ns / NS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return "?"
-    if value >= 10_000:
-        return f"{value / 1000:,.1f} s"
-    return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms"
-
-
-def _count(value: float | None) -> str:
-    return "?" if value is None else f"{value:,.0f}"
-
-
-def _pretty(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)

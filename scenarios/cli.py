@@ -292,11 +292,14 @@ def market_facts_command(
 
 
 @app.command("report")
-def report_command(run: Annotated[str, typer.Argument(help="A run's name or folder, or `latest`.")]) -> int:
-    """Check and judge a record again, and write its report anew."""
-    from scenarios.run_commands import report
+def report_command(
+    run: Annotated[str, typer.Argument(help="A run's name or folder, or `latest`.")],
+    against: Annotated[str | None, typer.Option(metavar="RUN", help="Compare with this run instead.")] = None,
+) -> int:
+    """Check and judge a record again, and write its report anew; or compare it with another run's."""
+    from scenarios.run_commands import compare, report
 
-    return report(run)
+    return report(run) if against is None else compare(run, against)
 
 
 @app.command("doctor")

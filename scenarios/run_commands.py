@@ -9,11 +9,12 @@ from os import environ
 
 from rich.console import Console
 
-from reports.console import print_verdict
+from reports.against_page import write_comparison
+from reports.console import print_comparison, print_verdict
 from reports.record import MissingPartError, Record
 from reports.render import rebuild
 from reports.repeats import judge_together
-from reports.results import VerdictKind
+from reports.results import EXIT_CODES, VerdictKind
 from reports.run_folder import REPEATS_FILE, find_run, run_folders, runs_root
 from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
@@ -70,3 +71,14 @@ def report(name: str) -> int:
         return complain(str(error), WRONG_USAGE)
     print_verdict(verdict, folder)
     return verdict.exit_code
+
+
+def compare(name: str, against: str) -> int:
+    """Nothing is judged: 0 when the two can be compared, else as for an INVALID run."""
+    try:
+        folder, baseline = (find_run(runs_root(environ), each) for each in (name, against))
+        found, page = write_comparison(folder, baseline)
+    except (OSError, MissingPartError) as error:
+        return complain(str(error), WRONG_USAGE)
+    print_comparison(found, page)
+    return 0 if found.comparable else EXIT_CODES[VerdictKind.INVALID]

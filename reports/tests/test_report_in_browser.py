@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from reports.against_page import write_comparison
 from reports.render import rebuild
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -75,3 +76,31 @@ def test_the_report_fits_a_narrow_screen(browser: Browser, folder: Path) -> None
     page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 6")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
+
+
+@pytest.fixture
+def comparison(folder: Path, tmp_path: Path) -> Path:
+    _, page = write_comparison(folder, Path(shutil.copytree(folder, tmp_path / "before")))
+    return page
+
+
+@pytest.mark.parametrize(("width", "cut_off"), [(1200, 0), (390, None)])
+def test_a_comparison_opens_offline_and_fits_the_screen(
+    browser: Browser, comparison: Path, width: int, cut_off: int | None
+) -> None:
+    complaints: list[str] = []
+    requests: list[str] = []
+    context = browser.new_context(viewport={"width": width, "height": 800}, offline=True)
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(comparison.as_uri())
+    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 1")
+    assert page.locator("#verdict h1").inner_text() == "Comparable"
+    assert page.locator("#latency svg .value").count() >= 5
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate("[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).length")
+    assert cut_off in (None, wide)
+    assert (complaints, requests) == ([], [comparison.as_uri()])
+    context.close()

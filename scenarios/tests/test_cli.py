@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from reports.run_folder import write_json
+from reports.tests.synthetic import write_record
 
 
 @pytest.fixture
@@ -37,6 +41,7 @@ WRONG_USAGE = [
     (["fault", "add", "kill"], "Missing argument 'TARGET'"),
     (["fault", "add", "kill", "engine:1", "--for", "soon"], "--for: 'soon' is no duration"),
     (["report", "no-such-run"], "no run 'no-such-run'"),
+    (["report", "no-such-run", "--against", "latest"], "no run 'no-such-run'"),
 ]
 
 
@@ -71,6 +76,22 @@ def test_without_a_running_platform_commands_say_so(environment: dict[str, str],
     done = elson(environment, *arguments)
     assert done.returncode == 1
     assert done.stderr == "elson: no stack is running; `elson up` starts one\n"
+
+
+def test_a_run_is_compared_with_another_and_one_that_cannot_be_is_told_by_the_exit_code(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    before = write_record(tmp_path / "runs" / "before")
+    write_json(before / "checks.json", [])
+    shutil.copytree(before, tmp_path / "runs" / "after")
+    done = elson(environment, "report", "after", "--against", "before")
+    assert done.returncode == 0, done.stderr
+    assert "order p50 outside faults" in done.stdout
+    assert done.stdout.rstrip().endswith("after/against-before.html")
+    (before / "feed.parquet").unlink()
+    done = elson(environment, "report", "after", "--against", "before")
+    assert done.returncode == 4
+    assert "NOT COMPARABLE" in done.stdout
 
 
 def test_help_names_every_command(environment: dict[str, str]) -> None:
