@@ -26,6 +26,7 @@ MAX_POINTS: Final = 4_000
 MAX_CURVE_POINTS: Final = 400
 MAX_BINS: Final = 160
 MAX_SILENT: Final = 500
+BINS_PER_DECADE: Final = 12  # of response time: steps of a fifth
 _BIN_WIDTHS_S: Final = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _NODE_COLOURS: Final = ("n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8")
 
@@ -34,6 +35,7 @@ def all_charts(record: Record) -> dict[str, Chart]:
     """Every chart the record has data for, by the id of its place in the page."""
     makers: dict[str, Callable[[Record], Chart]] = {
         "latency": latency_chart,
+        "heat": heat_chart,
         "rate": rate_chart,
         "timeline": timeline_chart,
         "distribution": distribution_chart,
@@ -71,17 +73,39 @@ def latency_chart(record: Record) -> Chart:
     return _chart(record, [trace for trace in traces if trace["x"]], y="response time, ms", log=True)
 
 
+def heat_chart(record: Record) -> Chart:
+    """How many orders of each short time took how long: every answered one counts, none is left out for its number.
+
+    ``counts`` holds a row per band of response time, a value per bin of intended starts; ``x`` and ``bands`` are the
+    edges, one more than there are bins and bands.
+    """
+    zero_ns, _ = measured(record)
+    orders = [o for o in record.operations if o.source == "load" and o.kind == "place" and o.sent_ns and o.done_ns]
+    if not orders:
+        raise MissingPartError("no order of the load was answered")
+    durations = np.maximum(_durations(orders), 1e-3)  # a clock's step back is no latency
+    ends = np.log10([durations.min(), durations.max()]) * BINS_PER_DECADE
+    bands = 10 ** (np.arange(np.floor(ends[0]), np.floor(ends[1]) + 2) / BINS_PER_DECADE)
+    x = _time_bins(record)
+    counts, _, _ = np.histogram2d(durations, _moments(orders, zero_ns), bins=(bands, x))
+    trace = {
+        "kind": "heat",
+        "name": "orders",
+        "x": _rounded(x),
+        "bands": [float(f"{edge:.4g}") for edge in bands],
+        "counts": counts.astype(int).tolist(),
+    }
+    return _chart(record, [trace], y="response time, ms", log=True)
+
+
 def rate_chart(record: Record) -> Chart:
     """Operations a second, counted in short bins: as intended, as sent, and orders acknowledged."""
     zero_ns, _ = measured(record)
     load = [operation for operation in record.operations if operation.source == "load"]
     if not load:
         raise MissingPartError("no operation of the load")
-    start_s, end_s = _load_range(record)
-    width_s = next(
-        width for width in _BIN_WIDTHS_S if (end_s - start_s) / width <= MAX_BINS or width == _BIN_WIDTHS_S[-1]
-    )
-    seconds = np.arange(np.floor(start_s), end_s + width_s, width_s)
+    seconds = _time_bins(record)
+    width_s = float(seconds[1] - seconds[0])
     good = [o.done_ns for o in load if o.kind == "place" and o.outcome is OutcomeKind.OK]
     lines = (
         ("offered", [o.intended_ns for o in load], "muted"),
@@ -181,6 +205,14 @@ def _load_range(record: Record) -> list[float]:
     zero_ns, end_ns = measured(record)
     first_ns = min((o.intended_ns for o in record.operations if o.source == "load"), default=zero_ns)
     return [_seconds(min(first_ns, zero_ns), zero_ns), _seconds(end_ns, zero_ns)]
+
+
+def _time_bins(record: Record) -> npt.NDArray[np.float64]:
+    """Edges in seconds, of the narrowest bins that are not too many."""
+    start_s, end_s = _load_range(record)
+    fitting = (width for width in _BIN_WIDTHS_S if (end_s - start_s) / width <= MAX_BINS)
+    width_s = next(fitting, _BIN_WIDTHS_S[-1])
+    return np.arange(np.floor(start_s), end_s + width_s, width_s)
 
 
 def _percentile_lines(times: npt.NDArray[np.float64], durations: Samples) -> list[Chart]:

@@ -18,7 +18,19 @@
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 11 } }, ...more,
   });
 
+  // Few and many orders differ by powers of ten: so do the colours. Bins without any stay clear.
+  const heat = (data) => ({
+    type: "heatmap", x: data.x, y: data.bands, z: data.counts.map((row) => row.map((n) => (n ? Math.log10(n) : null))), text: data.counts,
+    colorscale: [[0, colour("cool")], [1, colour("hot")]], hoverongaps: false, zmin: 0,
+    hovertemplate: "%{text} " + text(data.name) + " around %{x} s, %{y:.3g} ms<extra></extra>",
+    colorbar: {
+      orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", len: 0.3, thickness: 8, outlinewidth: 0, tickvals: [0, 1, 2, 3, 4, 5, 6], ticktext: ["1", "10", "100", "1k", "10k", "100k", "1M"],
+      tickfont: { size: 11, color: colour("muted") },
+    },
+  });
+
   const trace = (data) => {
+    if (data.kind === "heat") return heat(data);
     const shared = { name: text(data.name), x: data.x, y: data.y, hovertemplate: "%{x}, %{y}<extra>" + text(data.name) + "</extra>" };
     if (data.kind === "line") {
       const filled = data.filled ? { fill: "tozeroy", fillcolor: colour("grid") } : {};
@@ -42,10 +54,13 @@
 
   const lines = (chart) => {
     const shades = chart.shades || [];
-    const logarithmic = { type: "log", dtick: 1, minor: { ticks: "" } };
+    const bands = chart.traces[0].bands; // of a heat map, whose cells must leave room for the labels above them
+    const room = bands ? { range: [Math.log10(bands[0]), Math.log10(bands[bands.length - 1]) + 0.2] } : {};
+    const logarithmic = { type: "log", dtick: 1, minor: { ticks: "" }, ...room };
     return [chart.traces.map(trace), layout({
       xaxis: axis(chart.x, { ...(chart.log_x ? { type: "log", dtick: 1 } : {}), ...(chart.range ? { range: chart.range } : {}) }),
       yaxis: axis(chart.y, chart.log ? logarithmic : { rangemode: "tozero" }),
+      ...(bands ? { margin: { l: 60, r: 14, t: 46, b: 44 } } : {}),
       shapes: shades.flatMap((s) => [shade(s), edge(s.start, "solid"), ...(s.undone === null ? [] : [edge(s.undone, "dot")])]),
       annotations: shades.map(label),
     })];

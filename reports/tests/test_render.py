@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from reports.charts import MAX_POINTS, all_charts, slower_than, thinned
+from reports.charts import MAX_POINTS, all_charts, heat_chart, slower_than, thinned
 from reports.console import print_verdict
 from reports.record import Record
 from reports.render import rebuild
 from reports.results import CheckVerdict, VerdictKind
 from reports.tests.conftest import write_checks
+from reports.timeline import measured
 
 OUTPUTS = ("verdict.json", "report.html", "summary.md", "junit.xml")
 
@@ -105,4 +106,22 @@ def test_the_tail_curve_says_what_share_took_longer() -> None:
 
 
 def test_every_chart_is_drawn_from_a_complete_record(folder: Path) -> None:
-    assert set(all_charts(Record(folder))) == {"latency", "rate", "timeline", "distribution", "cpu", "memory"}
+    assert set(all_charts(Record(folder))) == {"latency", "heat", "rate", "timeline", "distribution", "cpu", "memory"}
+
+
+def test_the_heat_map_counts_every_answered_order_where_it_lies_and_stays_small(folder: Path) -> None:
+    record = Record(folder)
+    zero_ns, _ = measured(record)
+    orders = [o for o in record.operations if o.source == "load" and o.kind == "place" and o.done_ns]
+    chart = heat_chart(record)
+    trace = chart["traces"][0]
+    counts = np.array(trace["counts"])
+    assert counts.shape == (len(trace["bands"]) - 1, len(trace["x"]) - 1)
+    assert counts.sum() == len(orders)
+    slowest = max(orders, key=lambda o: (o.done_ns or 0) - o.intended_ns)
+    band = np.flatnonzero(counts.sum(axis=1))[-1]
+    assert trace["bands"][band] <= ((slowest.done_ns or 0) - slowest.intended_ns) / 1e6 <= trace["bands"][band + 1]
+    column = np.searchsorted(trace["x"], (slowest.intended_ns - zero_ns) / 1e9, side="right") - 1
+    assert counts[band, column] >= 1
+    assert [shade["label"] for shade in chart["shades"]] == ["latency engine->postgres", "kill engine:active"]
+    assert len(json.dumps(chart)) < 40_000

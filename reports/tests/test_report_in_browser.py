@@ -19,7 +19,7 @@ QUIET = [
     "--disable-sync",
 ]
 SECTIONS = ["verdict", "numbers", "objectives", "over-time", "latency", "outages", "checks", "validity", "nodes", "run"]
-CHARTS = ["latency", "rate", "timeline", "distribution", "cpu", "memory"]
+CHARTS = ["latency", "heat", "rate", "timeline", "distribution", "cpu", "memory"]
 
 pytestmark = [
     pytest.mark.browser,
@@ -48,11 +48,13 @@ def test_the_report_opens_offline_with_every_section_and_no_complaint(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto((folder / "report.html").as_uri())
-    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 6")
+    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 7")
     assert [section for section in [*SECTIONS, "sources"] if page.locator(f"#{section}").count() != 1] == []
     assert [chart for chart in CHARTS if page.locator(f"#chart-{chart} .main-svg").count() == 0] == []
     assert page.locator("#verdict h1").inner_text() == "PASS"
     assert page.locator("#chart-latency .shapelayer path").count() >= 4
+    assert page.locator("#chart-heat .hm image").count() == 1
+    assert page.locator("#chart-heat .shapelayer path").count() >= 4
     assert complaints == []
     assert requests == [(folder / "report.html").as_uri()]
     context.close()
@@ -73,7 +75,7 @@ def test_the_report_fits_a_narrow_screen(browser: Browser, folder: Path) -> None
     rebuild(folder)
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto((folder / "report.html").as_uri())
-    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 6")
+    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 7")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
 
