@@ -118,10 +118,7 @@ class Record:
             raise MissingPartError(f"{name}.parquet cannot be read: {error}") from error
 
     def frame(self, name: str) -> pd.DataFrame:
-        """The table as a data frame; integers stay integers (nullable Int64), nanoseconds keep every digit."""
-        mapper = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get
-        frame: pd.DataFrame = self.table(name).to_pandas(types_mapper=mapper)
-        return frame
+        return as_frame(self.table(name))
 
     @cached_property
     def operations(self) -> list[Operation]:
@@ -187,6 +184,13 @@ class Record:
             return msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             raise MissingPartError(f"{name} cannot be read: {error}") from error
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """Integers stay integers (nullable Int64), so that nanoseconds keep every digit."""
+    mapper = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get
+    frame: pd.DataFrame = table.to_pandas(types_mapper=mapper)
+    return frame
 
 
 def _order_values(row: dict[str, Any]) -> dict[str, Any]:

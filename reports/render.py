@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from reports import queries
 from reports.charts import all_charts
 from reports.gate import judge
 from reports.junit import junit_xml
@@ -27,25 +28,18 @@ from reports.summary import summary_markdown
 from reports.timeline import NS_PER_S, measured
 from reports.validity import judge_validity
 
-# Where a number comes from: shown with it, so that it can be re-derived from the record.
-SOURCES: Final = {
-    "acknowledged": "operations.parquet: rows with kind place and outcome ok",
-    "rate": "operations.parquet: reports.validity.schedule_kept, the load's operations in the measured phase",
-    "latency": "operations.parquet: done_ns - intended_ns by reports.latency.response_ms, measured phase",
-    "outage": "operations.parquet and events.jsonl: reports.outage.outages",
-    "recovery": "events.jsonl and operations.parquet: reports.recovery.recoveries",
-    "checks": "checks.json: scenarios.checks.run_checks on the database's tables, the feed and the operations",
-    "validity": "events.jsonl, operations, metrics and control.parquet: reports.validity.judge_validity",
-    "nodes": "metrics.parquet: reports.node_metrics",
+# Where what no query tells comes from.
+_EXPRESSIONS: Final = {
+    "recovery": "reports.recovery.recoveries(record), from events.jsonl and operations.parquet",
+    "validity": "reports.validity.judge_validity(record), from events.jsonl, operations, metrics and control.parquet",
     "run": "run.json",
 }
-
-
+QUERIES_FILE: Final = "queries.sql"
 JUDGEMENT: Final = ("verdict.json", "summary.md", "junit.xml", "report.html")
 
 
 def rebuild(folder: Path) -> Verdict:
-    """Every output from the record alone: verdict.json, report.html, summary.md, junit.xml.
+    """Every output from the record alone: verdict.json, report.html, summary.md, junit.xml, queries.sql.
 
     Needs checks.json. Raises OSError when the folder cannot be written.
     """
@@ -53,6 +47,7 @@ def rebuild(folder: Path) -> Verdict:
     verdict = judge(record)
     write_text(folder / "summary.md", summary_markdown(record, verdict))
     write_text(folder / "junit.xml", junit_xml(record, verdict))
+    write_text(folder / QUERIES_FILE, queries.text())
     write_text(folder / "report.html", report_html(record, verdict))
     return verdict
 
@@ -77,7 +72,8 @@ def report_html(record: Record, verdict: Verdict) -> str:
         usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),
         settle_s=SETTLE_S,
         percentile_text=percentile_text,
-        sources=SOURCES,
+        sources={**queries.queries(), **_EXPRESSIONS},
+        views=queries.views(),
     )
 
 

@@ -53,6 +53,10 @@ def test_the_report_opens_offline_with_every_section_and_no_complaint(
     assert [chart for chart in CHARTS if page.locator(f"#chart-{chart} .main-svg").count() == 0] == []
     assert page.locator("#verdict h1").inner_text() == "PASS"
     assert page.locator("#chart-latency .shapelayer path").count() >= 4
+    sourced = "[...document.querySelectorAll('figure')].filter(each => !each.querySelector('.query')).length"
+    assert page.evaluate(sourced) == 0
+    tabled = set(SECTIONS) - {"verdict"}
+    assert [section for section in tabled if page.locator(f"#{section} .query").count() == 0] == []
     assert page.locator("#chart-heat .hm image").count() == 1
     assert page.locator("#chart-heat .shapelayer path").count() >= 4
     assert complaints == []
