@@ -1,4 +1,7 @@
-"""The record for people: report.html (opens offline), summary.md, junit.xml. The same record gives the same bytes."""
+"""The record for people and their tools: report.html (opens offline) and the files of JUDGEMENT.
+
+The same record gives the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from reports.latency import (
     latency_by_phase,
     latency_table,
 )
+from reports.openmetrics import openmetrics_text
 from reports.outage import SETTLE_S, Outage, longest_usual_gap_ms, outages
 from reports.pages import ms, page, utc
 from reports.record import MissingPartError, Record
@@ -35,11 +39,12 @@ _EXPRESSIONS: Final = {
     "run": "run.json",
 }
 QUERIES_FILE: Final = "queries.sql"
-JUDGEMENT: Final = ("verdict.json", "summary.md", "junit.xml", "report.html")
+OPENMETRICS_FILE: Final = "openmetrics.txt"
+JUDGEMENT: Final = ("verdict.json", "summary.md", "junit.xml", OPENMETRICS_FILE, "report.html")
 
 
 def rebuild(folder: Path) -> Verdict:
-    """Every output from the record alone: verdict.json, report.html, summary.md, junit.xml, queries.sql.
+    """Every output from the record alone: queries.sql and what JUDGEMENT names.
 
     Needs checks.json. Raises OSError when the folder cannot be written.
     """
@@ -47,6 +52,7 @@ def rebuild(folder: Path) -> Verdict:
     verdict = judge(record)
     write_text(folder / "summary.md", summary_markdown(record, verdict))
     write_text(folder / "junit.xml", junit_xml(record, verdict))
+    write_text(folder / OPENMETRICS_FILE, _openmetrics(record, verdict))
     write_text(folder / QUERIES_FILE, queries.text())
     write_text(folder / "report.html", report_html(record, verdict))
     return verdict
@@ -75,6 +81,11 @@ def report_html(record: Record, verdict: Verdict) -> str:
         sources={**queries.queries(), **_EXPRESSIONS},
         views=queries.views(),
     )
+
+
+def _openmetrics(record: Record, verdict: Verdict) -> str:
+    checks, latencies = _or(record.checks, []), _or(lambda: latency_table(record), [])
+    return openmetrics_text(record.folder.name, verdict, checks, latencies)
 
 
 def outage_rows(record: Record) -> list[dict[str, Any]]:

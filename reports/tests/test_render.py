@@ -12,12 +12,12 @@ from rich.console import Console
 from reports.charts import MAX_POINTS, all_charts, heat_chart, slower_than, thinned
 from reports.console import print_verdict
 from reports.record import Record
-from reports.render import rebuild
+from reports.render import JUDGEMENT, rebuild
 from reports.results import CheckVerdict, VerdictKind
 from reports.tests.conftest import write_checks
 from reports.timeline import measured
 
-OUTPUTS = ("verdict.json", "report.html", "summary.md", "junit.xml")
+OUTPUTS = (*JUDGEMENT, "queries.sql")
 
 
 def test_the_same_record_gives_the_same_bytes_twice(folder: Path) -> None:
