@@ -70,13 +70,9 @@ def judge_together(folder: Path) -> Verdict:
 
 
 def together(folder: Path) -> Verdict:
-    try:
-        planned = json.loads((folder / REPEATS_FILE).read_text(encoding="utf-8"))
-        repeats, scenario, seed = int(planned["repeats"]), str(planned["scenario"]), int(planned["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise MissingPartError(f"{REPEATS_FILE} cannot be read: {error}") from error
+    repeats, scenario, seed = planned(folder)
     runs = run_folders(folder)
-    verdicts = [_verdict_in(run) for run in runs]
+    verdicts = [verdict_in(run) for run in runs]
     valid = [v for v in verdicts if v is not None and v.verdict is not VerdictKind.INVALID]
     unfit = [f"repeat {n} is INVALID: {_first(v)}" for n, v in enumerate(verdicts, start=1) if v not in valid]
     invalid = _too_few(len(valid), repeats, unfit)
@@ -97,6 +93,15 @@ def together(folder: Path) -> Verdict:
         scenario=scenario,
         seed=seed,
     )
+
+
+def planned(folder: Path) -> tuple[int, str, int]:
+    """How many runs of which scenario, from which seed on. Raises MissingPartError."""
+    try:
+        plan = json.loads((folder / REPEATS_FILE).read_text(encoding="utf-8"))
+        return int(plan["repeats"]), str(plan["scenario"]), int(plan["seed"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MissingPartError(f"{REPEATS_FILE} cannot be read: {error}") from error
 
 
 def _too_few(valid: int, repeats: int, unfit: list[str]) -> list[str]:
@@ -230,7 +235,8 @@ def _kind(invalid: list[str], failed: list[str], untold: list[str]) -> VerdictKi
     return VerdictKind.INCONCLUSIVE if untold else VerdictKind.PASS
 
 
-def _verdict_in(folder: Path) -> Verdict | None:
+def verdict_in(folder: Path) -> Verdict | None:
+    """None: the run was never judged, or what it left cannot be read."""
     try:
         return Record(folder).verdict()
     except MissingPartError:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from reports.record import MissingPartError
-from reports.repeats import describe_repeats, judge_together
+from reports.repeats import describe_repeats
+from reports.repeats_page import rebuild_together
 from reports.run_folder import find_run, new_run_folder, point_latest, runs_root
 from scenarios.launch import INTERRUPTED, INVALID, Outcome, run_scenario
 from scenarios.loader import LoadedScenario
@@ -43,7 +44,7 @@ def run_repeats(loaded: LoadedScenario, options: RunOptions, progress: Progress)
             trouble = f"interrupted in repeat {number + 1}"
             break
     try:
-        verdict = judge_together(folder)
+        verdict = rebuild_together(folder)
     except (OSError, MissingPartError) as error:
         return Outcome(INVALID, folder, trouble=f"the repeats could not be judged: {error}")
     if trouble is None:

@@ -13,7 +13,7 @@ from reports.against_page import write_comparison
 from reports.console import print_comparison, print_verdict
 from reports.record import MissingPartError, Record
 from reports.render import rebuild
-from reports.repeats import judge_together
+from reports.repeats_page import rebuild_together
 from reports.results import EXIT_CODES, VerdictKind
 from reports.run_folder import REPEATS_FILE, find_run, run_folders, runs_root
 from scenarios.checks import run_checks
@@ -66,7 +66,7 @@ def report(name: str) -> int:
             run_checks(Record(run_folder))
             verdict = rebuild(run_folder)
         if (folder / REPEATS_FILE).exists():
-            verdict = judge_together(folder)
+            verdict = rebuild_together(folder)
     except (OSError, MissingPartError) as error:
         return complain(str(error), WRONG_USAGE)
     print_verdict(verdict, folder)

@@ -9,6 +9,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from reports.against_page import write_comparison
 from reports.render import rebuild
+from reports.repeats_page import rebuild_together
+from reports.run_folder import run_folders
+from reports.tests.test_repeats import repeats
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
@@ -90,10 +93,21 @@ def comparison(folder: Path, tmp_path: Path) -> Path:
     return page
 
 
-@pytest.mark.parametrize(("width", "cut_off"), [(1200, 0), (390, None)])
-def test_a_comparison_opens_offline_and_fits_the_screen(
-    browser: Browser, comparison: Path, width: int, cut_off: int | None
+@pytest.fixture
+def together(folder: Path, tmp_path: Path) -> Path:
+    tree = repeats(folder, tmp_path / "tree", 600, 700, 650)
+    for run in run_folders(tree):
+        (run / "report.html").write_text("<title>one run</title>")
+    rebuild_together(tree)
+    return tree / "report.html"
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize(("name", "head", "bars"), [("comparison", "Comparable", 5), ("together", "PASS", 4)])
+def test_a_page_of_several_runs_opens_offline_and_fits_the_screen(
+    browser: Browser, request: pytest.FixtureRequest, width: int, name: str, head: str, bars: int
 ) -> None:
+    path: Path = request.getfixturevalue(name)
     complaints: list[str] = []
     requests: list[str] = []
     context = browser.new_context(viewport={"width": width, "height": 800}, offline=True)
@@ -101,12 +115,24 @@ def test_a_comparison_opens_offline_and_fits_the_screen(
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
-    page.goto(comparison.as_uri())
-    page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 1")
-    assert page.locator("#verdict h1").inner_text() == "Comparable"
-    assert page.locator("#latency svg .value").count() >= 5
+    page.goto(path.as_uri())
+    page.wait_for_function(
+        "document.querySelectorAll('.chart').length == document.querySelectorAll('.hoverlayer').length"
+    )
+    assert page.locator("#verdict h1").inner_text() == head
+    assert page.locator(".spread svg .value").count() >= bars
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = page.evaluate("[...document.querySelectorAll('.wide')].filter(e => e.scrollWidth > e.clientWidth).length")
-    assert cut_off in (None, wide)
-    assert (complaints, requests) == ([], [comparison.as_uri()])
+    assert width < 1200 or wide == 0
+    assert (complaints, requests) == ([], [path.as_uri()])
     context.close()
+
+
+def test_the_page_of_repeats_leads_to_each_runs_own(browser: Browser, together: Path) -> None:
+    page = browser.new_page()
+    page.goto(together.as_uri())
+    links = page.locator("#runs a")
+    assert links.count() == 3
+    links.nth(1).click()
+    assert page.title() == "one run"
+    page.close()
