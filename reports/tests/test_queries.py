@@ -174,3 +174,5 @@ def test_the_page_shows_every_query_and_the_views_and_the_folder_holds_them(fold
     assert [name for name, query in queries().items() if query not in page] == []
     assert views() in page
     assert (folder / "queries.sql").read_text() == text()
+    with connect(folder) as connection:
+        connection.execute(text())  # as a whole, too

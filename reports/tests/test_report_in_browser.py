@@ -83,6 +83,7 @@ def test_the_report_fits_a_narrow_screen(browser: Browser, folder: Path) -> None
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto((folder / "report.html").as_uri())
     page.wait_for_function("document.querySelectorAll('.chart .main-svg').length >= 7")
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()
 
