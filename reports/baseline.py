@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from reports.dependence import Timed
 from reports.goodput import goodput_by_second
 from reports.latency import Scope, response_times
+from reports.likeness import likeness
 from reports.objectives import GOODPUT, STALENESS, Objective
 from reports.record import MissingPartError, Record
 from reports.run_folder import run_folders
@@ -64,6 +65,7 @@ def keep_baseline(folder: Path, objectives: Iterable[Objective], baselines: Mapp
         if not runs:
             raise BaselineError(f"the baseline {objective.baseline} holds no run")
         try:
+            _require_alike(Record(folder), Record(runs[0]))
             tables += [_table(objective, run.name, series(Record(run), objective)) for run in runs]
         except MissingPartError as error:
             raise BaselineError(f"the baseline {objective.baseline} cannot be compared with: {error}") from error
@@ -81,6 +83,12 @@ def kept_baseline(record: Record, objective: Objective) -> list[Timed]:
         Timed(run["at_ns"].to_numpy(np.int64), run["value"].to_numpy(np.float64))
         for _, run in rows.groupby("run", sort=True)
     ]
+
+
+def _require_alike(record: Record, baseline: Record) -> None:
+    """Raises MissingPartError: under another load or on another topology, any change would be theirs."""
+    if blockers := likeness(record.run, baseline.run).blockers:
+        raise MissingPartError("; ".join(blockers))
 
 
 def _table(objective: Objective, run: str, samples: Timed) -> pa.Table:

@@ -18,7 +18,8 @@ clock, money and prices are micro-dollars, quantities are micro-shares; answers 
 | checks.json, verdict.json | result of a check; the judgement |
 
 Keys of run.json that judging reads: ``record_version``, ``scenario``, ``seed``, ``started_ns``, ``command_line``,
-``commit``, ``dirty``, ``versions``, ``machine`` (its ``cores``), ``topology``, ``configuration``;
+``commit``, ``dirty``, ``versions``, ``machine`` (its ``cores``), ``topology``, ``configuration`` (the scenario with
+``overrides`` in it: what the command line replaced of its file, a ``path=value`` each);
 ``objectives`` (see reports.objectives); ``warm_up_rule`` (how the warm-up is taken away, in words);
 ``scheduled_operations`` (how many the load's schedule holds, when known beforehand).
 

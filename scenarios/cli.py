@@ -56,18 +56,26 @@ def run_command(
     repeats: Annotated[
         int | None, typer.Option(help="Runs to judge together; replaces the scenario's.", min=1, max=100)
     ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Replaces a value, as load.rate_per_s=400; may be repeated."),
+    ] = None,
 ) -> int:
     """Run a scenario from start to verdict: 0 pass, 1 fail, 2 wrong usage, 3 inconclusive, 4 invalid."""
-    from scenarios.library import ScenarioError, find_scenario
+    from scenarios.documents import Override, ScenarioError
+    from scenarios.library import find_scenario
 
     try:
         find_scenario(name)  # before anything slow is imported
+        replaced = [Override.parse(text) for text in overrides or ()]
     except ScenarioError as error:
         sys.stderr.write(f"elson: {error}\n")
         return 2
     from scenarios.run_commands import run
 
-    return run(name, seed=seed, json=json, keep=keep, repeats=repeats)
+    if repeats is not None:
+        replaced.append(Override("repeats", repeats, f"--repeats {repeats}"))
+    return run(name, replaced, seed=seed, json=json, keep=keep)
 
 
 @app.command("list")

@@ -9,13 +9,10 @@ from typing import Final
 import yaml
 
 import loadtests
+from scenarios.documents import ScenarioError
 
 CATALOGUE: Final = Path(__file__).with_name("catalogue")
 PROFILES: Final = Path(loadtests.__file__).with_name("profiles")
-
-
-class ScenarioError(Exception):
-    """A scenario that cannot be run; ``str`` is one line for each thing wrong."""
 
 
 class UnknownScenarioError(ScenarioError):

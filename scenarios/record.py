@@ -85,6 +85,7 @@ def run_description(
         "dirty": dirty,
         "versions": versions(),
         "machine": machine(),
+        **({"overrides": [str(override) for override in loaded.overrides]} if loaded.overrides else {}),
         "configuration": scenario.model_dump(mode="json"),
         "scenario_text": loaded.text,
         "objectives": [objective.model_dump(exclude_none=True) for objective in scenario.objectives],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from os import environ
 
@@ -18,28 +18,29 @@ from reports.results import EXIT_CODES, VerdictKind
 from reports.run_folder import REPEATS_FILE, find_run, run_folders, runs_root
 from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
+from scenarios.documents import Override, ScenarioError
 from scenarios.launch import run_scenario
-from scenarios.library import ScenarioError, find_scenario
+from scenarios.library import find_scenario
 from scenarios.loader import load_scenario
 from scenarios.progress import Progress
 from scenarios.repeats import find_baselines, run_repeats
 from scenarios.run import RunOptions
 
 
-def run(name: str, *, seed: int | None, json: bool, keep: bool, repeats: int | None = None) -> int:
+def run(name: str, overrides: Sequence[Override], *, seed: int | None, json: bool, keep: bool) -> int:
     """The verdict is the last line of standard output with ``json``; then everything else goes to standard error."""
     try:
-        loaded = load_scenario(find_scenario(name))
+        loaded = load_scenario(find_scenario(name), overrides)
     except ScenarioError as error:
         return complain(str(error), WRONG_USAGE)
-    if repeats is not None:
-        loaded = replace(loaded, scenario=loaded.scenario.model_copy(update={"repeats": repeats}))
     if keep and loaded.scenario.repeats > 1:
         return complain("--keep leaves one platform up: it goes with one run, not with repeats", WRONG_USAGE)
     stream = sys.stderr if json else sys.stdout
     console = Console(file=stream, highlight=False)
     chosen = loaded.scenario.seed if seed is None else seed
     console.print(f"{loaded.name}: {loaded.scenario.title} (seed {chosen})", markup=False, soft_wrap=True)
+    for override in loaded.overrides:
+        console.print(f"  with {override}", markup=False, soft_wrap=True)
     show = partial(print_verdict, console=console)
     try:
         baselines = find_baselines(loaded.scenario, runs_root(environ))

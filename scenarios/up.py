@@ -19,7 +19,8 @@ from chaos.fault_log import FaultLog
 from reports.run_folder import new_run_folder, runs_root
 from scenarios.commands import WRONG_USAGE, complain, nodes_table, told
 from scenarios.control import offer_faults
-from scenarios.library import ScenarioError, find_scenario
+from scenarios.documents import ScenarioError
+from scenarios.library import find_scenario
 from scenarios.loader import load_scenario
 from scenarios.model import Scenario
 from scenarios.programs import scenario_topology, start_market, write_status

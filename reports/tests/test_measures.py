@@ -16,6 +16,7 @@ from reports.measures import decide, measure
 from reports.objectives import parse_objective
 from reports.record import Record
 from reports.results import ObjectiveOutcome, ObjectiveResult
+from reports.run_folder import write_json
 from reports.staleness import staleness
 from reports.tests.synthetic import read_rows, write_table
 from reports.tests.synthetic_platform import MS, S
@@ -208,3 +209,12 @@ def test_a_change_has_the_intervals_of_both_sides() -> None:
     assert found.low < 20 < found.high
     back = change(side_of([b], 0.5), side_of([a], 0.5))
     assert (1 + found.percent / 100) * (1 + back.percent / 100) == pytest.approx(1)
+
+
+def test_a_baseline_under_another_load_is_refused(folder: Path, tmp_path: Path) -> None:
+    other = slowed(folder, 1.0, tmp_path / "after")
+    run = Record(other).run
+    write_json(other / "run.json", {**run, "configuration": {**run["configuration"], "load": {"rate_per_s": 400}}})
+    entry = parse_objective({"objective": "latency_p50_ms", "max": "+10 %", "baseline": "b"})
+    with pytest.raises(BaselineError, match=r"other load \(configuration\.load\.rate_per_s\)"):
+        keep_baseline(other, [entry], {"b": folder})

@@ -36,6 +36,8 @@ WRONG_USAGE = [
     (["run", "smoke", "--seed", "seven"], "Invalid value for '--seed'"),
     (["run", "smoke", "--seed", "-1"], "Invalid value for '--seed'"),
     (["run", "smoke", "--sede", "1"], "No such option: --sede"),
+    (["run", "smoke", "--set", "load.rate=5"], "--set load.rate=5: load.rate: unknown key; did you mean 'rate_per_s'?"),
+    (["run", "smoke", "--set", "load"], "--set load: expected path=value"),
     (["up", "--scenario", "smok"], "unknown scenario 'smok': did you mean smoke?"),
     (["up", "--proxied", "engine->vault"], "--proxied: no link matches 'engine->vault'"),
     (["fault", "add", "kill"], "Missing argument 'TARGET'"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.library import ScenarioError, UnknownScenarioError, find_scenario, scenario_names, scenario_title
+from scenarios.documents import ScenarioError
+from scenarios.library import UnknownScenarioError, find_scenario, scenario_names, scenario_title
 from scenarios.loader import load_scenario
 from scenarios.schedule import fault_schedule, fault_schedule_digest
 
