@@ -13,7 +13,7 @@ from loadtests.clients import Answer, ApiClient
 from loadtests.intended import IntendedOperation, Kind
 from loadtests.rows import limit_price_micros
 from loadtests.target import Target
-from loadtests.trader_state import OpenOrder, TraderState
+from loadtests.trader_state import OpenOrder, TraderState, retargeted
 from reports.records import OutcomeKind, outcome_of
 from stack.status import AccountStatus, InstrumentStatus
 from trading.core.orders import OrderStatus, OrderType, Side, TimeInForce
@@ -81,6 +81,7 @@ class OrdersApi:
         if found is not None and found.order_id is None:
             return replace(found, operation=operation)
         order_id = order.order_id if order else found.order_id if found else None
+        operation = operation if found is None else _as_found(operation, found)
         state.sent(operation.client_order_id or "")
         body = replacement_body(operation, self._target.instruments)
         result = _ordered(client.request("PATCH", f"/v2/orders/{order_id}", account, body), client, operation, state)
@@ -237,6 +238,12 @@ def _understood(
     return Result(outcome, operation, answer, endpoint=client.url)
 
 
+def _as_found(operation: IntendedOperation, found: Result) -> IntendedOperation:
+    """A replacement of what its lookup found."""
+    asked, side = found.operation, found.operation.side or Side.BUY
+    return retargeted(operation, OpenOrder(asked.client_order_id or "", found.order_id or "", asked.symbol or "", side))
+
+
 def _looking(operation: IntendedOperation, client_order_id: str | None) -> IntendedOperation:
     return operation._replace(kind=Kind.LOOKUP, client_order_id=client_order_id)
 
@@ -250,6 +257,8 @@ def _lookup(operation: IntendedOperation, client: ApiClient, account: AccountSta
         try:
             order = _decode_order(answer.body)
             order_id = order.id
+            if operation.kind is Kind.LOOKUP and order.symbol:
+                operation = operation._replace(symbol=order.symbol, side=order.side)
             if operation.kind is Kind.LOOKUP and order.status and order.client_order_id in state.open:
                 state.see(_open_order(order), order.status)
         except msgspec.DecodeError:

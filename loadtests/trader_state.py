@@ -37,9 +37,7 @@ class TraderState:
         target = self.open.pop(name or "", None)
         if target is None and name not in self.unclear and self.open:
             target = self.open.pop(next(iter(self.open)))
-        if target is None or target.client_order_id == name:
-            return operation, target
-        return _retargeted(operation, target), target
+        return (operation if target is None else retargeted(operation, target)), target
 
     def sent(self, client_order_id: str) -> None:
         self.unclear[client_order_id] = None
@@ -71,10 +69,14 @@ class TraderState:
 _OPEN: Final = frozenset(OrderStatus(status).value for status in OPEN_STATUSES)
 
 
-def _retargeted(operation: IntendedOperation, target: OpenOrder) -> IntendedOperation:
-    """A replacement stays on its target's side of the market."""
+def retargeted(operation: IntendedOperation, target: OpenOrder) -> IntendedOperation:
+    """A replacement stays on its target's side of the market, which is not always the side it was drawn for: its
+    target may itself have replaced another order than was drawn.
+    """
     if operation.kind is not Kind.REPLACE:
         return operation._replace(client_order_id=target.client_order_id, symbol=target.symbol)
+    if (operation.replaces, operation.symbol, operation.side) == (target.client_order_id, target.symbol, target.side):
+        return operation
     ticks = abs(operation.price_offset_ticks or 1)
     return operation._replace(
         replaces=target.client_order_id,

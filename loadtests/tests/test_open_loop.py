@@ -56,10 +56,18 @@ def test_every_intended_operation_ends_in_exactly_one_row_with_what_was_answered
 
 
 def test_cancels_and_replacements_hit_live_orders_whatever_became_of_those_they_were_drawn_for(tmp_path: Path) -> None:
-    """Half of the orders are filled at once: the schedule, which cannot know, means to cancel many of them."""
+    """Half of the orders are filled at once: the schedule, which cannot know, means to cancel many of them.
+
+    A replacement is on the side of the order it replaced, also when that had itself replaced another than was drawn.
+    """
+    sides: dict[str, str] = {}
 
     async def fill_every_other(request: Request) -> Reply:
         status, body = await accept(request) or (500, b"")
+        if request.method in ("POST", "PATCH"):
+            target = request.path.rpartition("/")[2]
+            side = sides[target] if request.method == "PATCH" else json.loads(request.body)["side"]
+            sides[f"id-of-{request.client_order_id}"] = side
         filled = request.method == "POST" and int(request.client_order_id.rpartition("-")[2]) % 2
         return status, body.replace(b'"new"', b'"filled"') if filled else body
 
@@ -81,6 +89,7 @@ def test_cancels_and_replacements_hit_live_orders_whatever_became_of_those_they_
     assert set(replaced.outcome) == {"ok"}
     assert (replaced.order_id == "id-of-" + replaced.client_order_id).all()
     assert replaced.limit_price_micros.notna().all()
+    assert replaced.side.tolist() == [sides[order_id] for order_id in replaced.order_id]
 
 
 def test_a_stalled_server_delays_every_arrival_of_the_stall_and_not_one_later_request(tmp_path: Path) -> None:
