@@ -177,10 +177,11 @@ def _rescaled_ns(rate: Iterable[Segment], seed: np.random.SeedSequence) -> Itera
     mass = next(steps)
     began_s = 0.0
     for segment in rate:
-        while mass < segment.mass:
-            yield round((began_s + segment.when(mass)) * NS_PER_S)
+        end, when = segment.mass, segment.when
+        while mass < end:
+            yield round((began_s + when(mass)) * NS_PER_S)
             mass += next(steps)
-        mass -= segment.mass
+        mass -= end
         began_s += segment.seconds
 
 

@@ -16,7 +16,7 @@ from reports.records import OPERATIONS, TableWriter
 from reports.rows import Operation
 
 # Turning rows into an Arrow batch holds up every greenlet: small batches keep each stop near a millisecond.
-_ROWS_PER_BATCH = 200
+ROWS_PER_BATCH = 200
 _FLUSH_EVERY_S = 1.0
 
 
@@ -30,7 +30,7 @@ class Recorder:
         self._flushed_at = monotonic()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            self._writer = TableWriter(folder / table_of(share), OPERATIONS, rows_per_batch=_ROWS_PER_BATCH)
+            self._writer = TableWriter(folder / table_of(share), OPERATIONS, rows_per_batch=ROWS_PER_BATCH)
 
     def prepare(self, options: ScheduleOptions) -> None:
         """Draws the whole schedule once, to tell which one it is."""
@@ -45,7 +45,7 @@ class Recorder:
     def add(self, operation: Operation) -> None:
         if self._writer is None:
             return
-        self._writer.add(msgspec.structs.asdict(operation))
+        self._writer.add_values(msgspec.structs.astuple(operation))
         if monotonic() - self._flushed_at > _FLUSH_EVERY_S:  # a kill takes no more than that with it
             self._writer.flush()
             self._flushed_at = monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from loadtests.intended import IntendedOperation
 from loadtests.target import Target
@@ -14,9 +13,19 @@ from trading.core.orders import MICROS_PER_SHARE
 
 
 def row_of(
-    operation: IntendedOperation, target: Target, start_ns: int, *, outcome: OutcomeKind, **told: Any
+    operation: IntendedOperation,
+    target: Target,
+    start_ns: int,
+    *,
+    outcome: OutcomeKind,
+    sent_ns: int | None = None,
+    done_ns: int | None = None,
+    http_status: int | None = None,
+    order_id: str | None = None,
+    endpoint: str | None = None,
+    answer: str | None = None,
 ) -> Operation:
-    """``told`` is what became of it, in the row's own words; what it leaves out is None."""
+    """What was intended, and in the row's own words what became of it."""
     return Operation(
         source="load",
         operation_id=operation.operation_id,
@@ -30,8 +39,13 @@ def row_of(
         quantity=None if operation.quantity is None else operation.quantity * MICROS_PER_SHARE,
         limit_price_micros=limit_price_micros(operation, target.instruments),
         intended_ns=start_ns + operation.offset_ns,
+        sent_ns=sent_ns,
+        done_ns=done_ns,
         outcome=outcome,
-        **{"sent_ns": None, "done_ns": None, "http_status": None, "order_id": None, "endpoint": None, **told},
+        http_status=http_status,
+        order_id=order_id,
+        endpoint=endpoint,
+        answer=answer,
     )
 
 

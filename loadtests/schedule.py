@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 import msgspec
 import numpy as np
@@ -120,6 +120,8 @@ def _operation(
     operation_id, at_ns = identity
     account, choice = draws.account[index], draws.choice[index]
     match flow := _FLOWS[draws.flow[index]]:
+        case Flow.PASSIVE | Flow.MARKETABLE | Flow.MARKET:  # the commonest first: this is done for every operation
+            pass
         case Flow.CANCEL:
             order = placed.take_resting(account, at_ns, choice)
             if order is not None:
@@ -138,7 +140,7 @@ def _operation(
         case Flow.POSITIONS | Flow.ORDERS | Flow.LOGIN:
             return IntendedOperation(operation_id, at_ns, Kind(flow.value), account)
         case _:
-            pass
+            assert_never(flow)
     # A cancel with nothing to cancel yet becomes the order that a later one can cancel, so the rate is kept.
     passive = flow in (Flow.PASSIVE, Flow.CANCEL, Flow.REPLACE)
     order = _place(options, draws, index, identity, Flow.PASSIVE if passive else flow)
@@ -190,11 +192,11 @@ def _place(
         at_ns,
         Kind.PLACE,
         draws.account[index],
-        client_order_id=client_order_id(options.seed, operation_id),
-        symbol=options.symbols[draws.symbol[index]],
-        side=side,
-        order_type=order_type,
-        time_in_force=time_in_force,
-        quantity=draws.quantity[index],
-        price_offset_ticks=None if order_type is OrderType.MARKET else offset,
+        client_order_id(options.seed, operation_id),
+        options.symbols[draws.symbol[index]],
+        side,
+        order_type,
+        time_in_force,
+        draws.quantity[index],
+        None if order_type is OrderType.MARKET else offset,
     )

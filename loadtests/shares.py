@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import islice
+from typing import Final
 
 from loadtests.intended import IntendedOperation
+
+# Drawing one operation between two requests costs several times what it costs in a row, when the processor has what it
+# needs at hand; so many in a row hold up nobody for longer than a quarter of a millisecond.
+_AHEAD: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,10 @@ class Share:
 
 
 class Turns:
-    """Hands out operations in order of time, each to one trader; drawn no further than to the last one handed out."""
+    """Hands out operations in order of time, each to one trader; drawn a few ahead of the last one handed out."""
 
     def __init__(self, operations: Iterator[IntendedOperation]) -> None:
-        self._operations = operations
+        self._operations = _drawn_ahead(operations)
         self._returned: list[tuple[int, IntendedOperation]] = []
         self._out = 0
         self._exhausted = False
@@ -65,3 +71,8 @@ class Turns:
         if self._returned:
             return heappop(self._returned)[1]
         return next(self._operations, None)
+
+
+def _drawn_ahead(operations: Iterator[IntendedOperation]) -> Iterator[IntendedOperation]:
+    while drawn := list(islice(operations, _AHEAD)):
+        yield from drawn

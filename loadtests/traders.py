@@ -135,15 +135,18 @@ class OpenLoop:
 
     def _row(self, result: Result) -> Operation:
         answer = result.answer
-        told = {
-            "sent_ns": answer and answer.sent_ns,
-            "done_ns": answer and answer.done_ns,
-            "http_status": answer and answer.status,
-            "order_id": result.order_id,
-            "endpoint": result.endpoint,
-            "answer": answer.body.decode(errors="replace") if answer else GENERATOR_FULL,
-        }
-        return row_of(result.operation, self._target, self._start_ns, outcome=result.outcome, **told)
+        return row_of(
+            result.operation,
+            self._target,
+            self._start_ns,
+            outcome=result.outcome,
+            sent_ns=answer and answer.sent_ns,
+            done_ns=answer and answer.done_ns,
+            http_status=answer and answer.status,
+            order_id=result.order_id,
+            endpoint=result.endpoint,
+            answer=answer.body.decode(errors="replace") if answer else GENERATOR_FULL,
+        )
 
 
 class TraderUser(User):

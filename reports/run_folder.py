@@ -112,9 +112,19 @@ def merge_operations(folder: Path) -> int:
     merged = pa.concat_tables(tables).cast(OPERATIONS) if tables else OPERATIONS.empty_table()
     merged = merged.sort_by([("intended_ns", "ascending"), ("source", "ascending"), ("operation_id", "ascending")])
     partial = folder / "operations.parquet.partial"
-    pq.write_table(merged, partial, compression="zstd")
-    partial.replace(folder / "operations.parquet")
+    try:
+        pq.write_table(merged, partial, compression="zstd")
+        partial.replace(folder / "operations.parquet")
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk its half is room that others need
+        raise
     return int(merged.num_rows)
+
+
+def merge_left_operations(folder: Path) -> None:
+    """Of a run that was killed before it merged them, or had no room to."""
+    if not (folder / "operations.parquet").exists() and any(folder.glob("operations-*.*")):
+        merge_operations(folder)
 
 
 def _readable(folder: Path, name: str) -> pa.Table | None:

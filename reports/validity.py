@@ -242,8 +242,8 @@ def _lateness_ms(operation: Operation, end_ns: int) -> float:
 
 
 _JUDGEMENTS: Final = (
+    ("phases", "Every phase ran", _phases_ran),  # first: what ended a run is why its record is incomplete
     ("record", "The record is complete", _record_complete),
-    ("phases", "Every phase ran", _phases_ran),
     ("warm_up", "The warm-up was reached", _warm_up_reached),
     ("schedule", "The load generator kept its schedule", _schedule_was_kept),
     ("offered", "The load generator offered all it had scheduled", _nothing_was_left_out),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import shutil
 import signal
 import sys
 import traceback
@@ -27,6 +28,7 @@ from stack.errors import StackError
 
 INTERRUPTED: Final = "interrupted"
 INVALID: Final = EXIT_CODES[VerdictKind.INVALID]
+_NO_ROOM_BYTES: Final = 256 * 1024  # a table's next batch would not fit
 # Errors whose text is complete; of any other the traceback is kept beside the record.
 _TOLD: Final = (RunError, StackError, FaultError, OSError)
 
@@ -59,12 +61,12 @@ def run_scenario(
     except OSError as error:
         return Outcome(INVALID, trouble=f"no record can be written: {error}")
     try:
-        return _with_record(Run(loaded, options, record, progress))
+        return carry_out(Run(loaded, options, record, progress))
     finally:
         record.close()
 
 
-def _with_record(run: Run) -> Outcome:
+def carry_out(run: Run) -> Outcome:
     folder = run.record.folder
     try:
         verdict = asyncio.run(_interruptible(run))
@@ -74,13 +76,20 @@ def _with_record(run: Run) -> Outcome:
         if not isinstance(error, _TOLD):
             with suppress(OSError):
                 write_text(folder / "traceback.txt", traceback.format_exc())
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _ended_early(run, f"the disk is full, {folder} is incomplete")
+        if _disk_is_full(error, folder):
+            return _ended_early(run, f"the disk is full, {folder} is incomplete ({error})")
         if isinstance(error, NotRecoveredError):
             with suppress(OSError):
                 run.record.event("not_recovered", why=str(error))
         return _ended_early(run, str(error) or type(error).__name__)
     return Outcome(verdict.exit_code, folder, verdict)
+
+
+def _disk_is_full(error: Exception, folder: Path) -> bool:
+    """A program of the run that could not write could not write down why either: then the disk itself tells."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return isinstance(error, RunError) and shutil.disk_usage(folder).free < _NO_ROOM_BYTES
 
 
 async def _interruptible(run: Run) -> Verdict:
@@ -96,12 +105,14 @@ def _ended_early(run: Run, trouble: str) -> Outcome:
     """Closes the record as far as it can be written: INVALID, but FAIL when it ended because the platform did."""
     folder = run.record.folder
     verdict = None
+    run.record.make_room()
     try:
         for name in JUDGEMENT:  # from before the trouble; should no new one be written, none must be left
             (folder / name).unlink(missing_ok=True)
         run.record.event("ended_early", why=trouble)
         run.record.describe({"ended_early": trouble})
-        merge_operations(folder)
+        with suppress(OSError):  # the raw tables stay, and are merged once there is room
+            merge_operations(folder)
         verdict = rebuild(folder)
     except Exception as error:  # noqa: BLE001 (the same edge: a full disk must not hide what happened first)
         sys.stderr.write(f"elson: the record in {folder} could not be finished: {error}\n")

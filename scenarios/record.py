@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chaos.conductor import PlannedFault
 from loadtests.flows import PROFILES
@@ -22,6 +22,10 @@ from scenarios.model import Scenario
 from scenarios.provenance import commit, machine, versions
 from scenarios.schedule import fault_schedule_digest
 from stack.topology import Account, Topology
+
+# Room for the end of a run that fills its disk: why it ended, the verdict, the report.
+_RESERVE: Final = ".reserve"
+_RESERVE_BYTES: Final = 8 * 2**20
 
 
 class RunRecord:
@@ -40,6 +44,8 @@ class RunRecord:
         folder = new_run_folder(within or root, name)
         if within is None:
             point_latest(root, folder)
+        with (folder / _RESERVE).open("wb") as reserve:
+            os.posix_fallocate(reserve.fileno(), 0, _RESERVE_BYTES)
         return cls(folder)
 
     def describe(self, run: dict[str, Any]) -> None:
@@ -62,7 +68,12 @@ class RunRecord:
         if self._broken is not None:
             raise self._broken
 
+    def make_room(self) -> None:
+        """Gives up the room that was kept for the end."""
+        (self.folder / _RESERVE).unlink(missing_ok=True)
+
     def close(self) -> None:
+        self.make_room()
         with suppress(OSError):  # the disk is full: what could be written is
             self._events.close()
 

@@ -15,7 +15,7 @@ from reports.record import MissingPartError, Record
 from reports.render import rebuild
 from reports.repeats_page import rebuild_together
 from reports.results import EXIT_CODES, VerdictKind
-from reports.run_folder import REPEATS_FILE, find_run, run_folders, runs_root
+from reports.run_folder import REPEATS_FILE, find_run, merge_left_operations, run_folders, runs_root
 from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
 from scenarios.documents import Override, ScenarioError
@@ -64,6 +64,7 @@ def report(name: str) -> int:
     try:
         folder = find_run(runs_root(environ), name)
         for run_folder in run_folders(folder):
+            merge_left_operations(run_folder)
             run_checks(Record(run_folder))
             verdict = rebuild(run_folder)
         if (folder / REPEATS_FILE).exists():
