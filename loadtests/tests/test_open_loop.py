@@ -213,7 +213,7 @@ def test_a_stopped_run_leaves_a_finished_record_in_which_operations_under_way_ar
 def test_a_record_that_cannot_be_begun_is_an_error(tmp_path: Path) -> None:
     options = load_options(tmp_path, ["http://127.0.0.1:1"])
     options.record.mkdir()
-    (options.record / "operations-load.arrows").symlink_to("/dev/full")
+    (options.record / "operations-load.arrows.partial").symlink_to("/dev/full")
     process = start(options)
     output, _ = process.communicate(timeout=25)
     assert process.returncode == 1
