@@ -10,6 +10,7 @@ clock, money and prices are micro-dollars, quantities are micro-shares; answers 
 | events.jsonl | happening of the run: phase, fault, role change (a JSON object a line: at_ns, event, ...) |
 | metrics.parquet | sample of one metric of one node (METRICS) |
 | feed.parquet | message a feed subscriber received (FEED) |
+| feed_quality.json | load process with feed subscribers (worker N: feed_quality-N.json; reports.rows.FeedQuality) |
 | control.parquet | probe of a no-op endpoint beside the platform, the positive control (CONTROL) |
 | baseline.parquet | sample of a run that this one is compared with, where it is (reports.baseline) |
 | journal, orders, fills, ledger, balances .parquet | row of the primary database's table, read after the drain |
