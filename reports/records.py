@@ -18,6 +18,23 @@ clock, money and prices are micro-dollars, quantities are micro-shares; answers 
 | feed_books.json | books a feed subscriber had after the drain: {symbol: {"sequence", "bids", "asks"}} |
 | checks.json, verdict.json | result of a check; the judgement |
 
+Metrics of metrics.parquet, once a second; ``_per_s``, ``_percent`` and ``_ratio`` are since the sample before:
+
+| node | metric | is |
+|---|---|---|
+| every node, program | cpu_percent | processor time of its process and all that it forked, per cent of one core |
+| | run_queue_wait_percent | time in which its threads were ready and others had the processor, per cent of one core |
+| | voluntary_switches_per_s, involuntary_switches_per_s | context switches: it had nothing to do, it was made to stop |
+| | rss_bytes, threads, open_files | memory (what processes share counts for each), threads, file descriptors |
+| postgres:N | postgres_commits_per_s, postgres_rollbacks_per_s | transactions, those that only read among them |
+| | postgres_sessions, postgres_active_sessions | connections, and those at work (one of them asks this) |
+| | postgres_buffer_hit_ratio | pages found in its buffers, of those wanted; no sample when none was |
+| | postgres_replication_behind_bytes {standby} | of the log, not replayed there (the third copy: not on disk) |
+| redis:N | redis_operations_per_s, redis_clients, redis_used_memory_bytes | as INFO tells them |
+| engine, api, feed | engine_*, api_*, feed_* | their own, from /metrics |
+| machine | busy_percent, steal_percent | of all cores together, in per cent of one core: at work, taken by the host |
+| | load_average, clock_drift_ms | over a minute; of the clock against the steady one since the run began |
+
 Keys of run.json that judging reads: ``record_version``, ``scenario``, ``seed``, ``started_ns``, ``command_line``,
 ``commit``, ``dirty``, ``versions``, ``machine`` (its ``cores``), ``topology``, ``configuration``;
 ``objectives`` (see reports.objectives); ``warm_up_rule`` (how the warm-up is taken away, in words);
