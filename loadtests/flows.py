@@ -12,10 +12,14 @@ from loadtests.intended import TRADING_DAY, Mix
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Feed subscribers beside the traders; all drop their connection at once every ``reconnect_every_s`` (0: never)."""
+    """Feed subscribers beside the traders; all drop their connection at once every ``reconnect_every_s`` (0: never).
+
+    Every ``slow_every``-th (0: none) reads too slowly.
+    """
 
     subscribers: int
     reconnect_every_s: float = 0.0
+    slow_every: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
     ),
     "feed_fanout": Profile(TRADING_DAY, watching=Watching(subscribers=30)),
     "reconnect_storm": Profile(TRADING_DAY, watching=Watching(subscribers=30, reconnect_every_s=5.0)),
+    "slow_consumer": Profile(TRADING_DAY, watching=Watching(subscribers=30, slow_every=3)),
     "mixed": Profile(
         Mix(
             passive=0.35,

@@ -15,10 +15,11 @@ import msgspec
 from locust import User, task
 from locust.env import Environment
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from loadtests.flows import Watching
 from loadtests.shares import Share
+from loadtests.slow_reader import Slowness, read_slowly
 from loadtests.target import Target
 from loadtests.watching import Watch, messages, quality
 
@@ -41,7 +42,8 @@ class Gallery:
 
     def join(self) -> Watch:
         """The next subscriber's."""
-        watch = Watch()
+        every = self.watching.slow_every
+        watch = Watch(slow=bool(every) and len(self.watches) % every == 0)
         self.watches.append(watch)
         return watch
 
@@ -72,9 +74,10 @@ class WatcherUser(User):
     def watch(self) -> None:
         gallery = self.gallery
         watch = gallery.join()
+        follow = self._follow_slowly if watch.slow else self._follow
         for feed in cycle(gallery.target.feeds):
             try:
-                self._follow(gallery, watch, f"{feed.rstrip('/')}/v2/iex")
+                follow(gallery, watch, f"{feed.rstrip('/')}/v2/iex")
             except (OSError, WebSocketException, msgspec.MsgspecError) as error:  # TimeoutError among them
                 watch.breaks += 1
                 _told(gallery.environment, 0.0, error)
@@ -84,7 +87,8 @@ class WatcherUser(User):
         """Up to the next wave."""
         wished_ns, ends = time_ns(), monotonic() + gallery.until_next_wave_s()
         with connect(url, max_size=None, open_timeout=_SILENCE_LIMIT_S, close_timeout=1.0, compression=None) as feed:
-            _subscribe(feed, gallery.target, watch)
+            for request in _requests(gallery.target, watch):
+                feed.send(request)
             waiting = True
             while monotonic() < ends:
                 for message in messages(feed.recv(timeout=_SILENCE_LIMIT_S)):
@@ -97,13 +101,26 @@ class WatcherUser(User):
                         _told(gallery.environment, watch.waits_ms[-1], None)
                     watch.take(message, now_ns)
 
+    def _follow_slowly(self, gallery: Gallery, watch: Watch, url: str) -> None:
+        """Until the feed lets go of it, which raises ConnectionError."""
 
-def _subscribe(feed: ClientConnection, target: Target, watch: Watch) -> None:
-    """Who was there before asks for what it missed, as a client should."""
-    account = target.accounts[0]
-    feed.send(json.dumps({"action": "auth", "key": account.key_id, "secret": account.secret_key}))
-    request: dict[str, Any] = {"action": "subscribe", "orderbooks": list(target.instruments)}
-    feed.send(json.dumps({**request, "resume_from": watch.last} if watch.last else request))
+        def take(frame: bytes) -> None:
+            now_ns = time_ns()
+            for message in messages(frame):
+                watch.take(message, now_ns)
+
+        read_slowly(url, _requests(gallery.target, watch), take, Slowness())
+
+
+def _requests(target: Target, watch: Watch) -> list[str]:
+    """Who was there before asks for what it missed, as a client should; a slow one wants everything anew."""
+    account, symbols = target.accounts[0], list(target.instruments)
+    request: dict[str, Any] = {"action": "subscribe", "orderbooks": symbols}
+    if watch.slow:
+        request |= {"trades": symbols, "quotes": symbols}
+    elif watch.last:
+        request["resume_from"] = watch.last
+    return [json.dumps({"action": "auth", "key": account.key_id, "secret": account.secret_key}), json.dumps(request)]
 
 
 def _told(environment: Environment, wait_ms: float, error: Exception | None) -> None:

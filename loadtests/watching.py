@@ -33,8 +33,9 @@ decode_frame: Final = msgspec.json.Decoder(list[BookMessage] | BookMessage).deco
 @dataclass(slots=True)
 class Watch:
     """Of one subscriber over all its connections. ``first`` and ``last`` are sequence numbers by symbol, ``ages``
-    counts messages by the logarithm of how old they were."""
+    counts messages by the logarithm of how old they were. Who is ``slow`` cannot expect to be told everything."""
 
+    slow: bool = False
     received: int = 0
     gaps: int = 0
     missed: int = 0
@@ -64,8 +65,9 @@ class Watch:
 
 
 def quality(watches: Sequence[Watch]) -> dict[str, Any]:
-    """Of all of them. ``reach`` is received of what was there to receive since each one's first book, as far as any of
-    them knows."""
+    """Of all that keep up, and of the slow ones apart how often they were let go of. ``reach`` is received of what was
+    there to receive since each one's first book, as far as any of them knows."""
+    slow, watches = [watch for watch in watches if watch.slow], [watch for watch in watches if not watch.slow]
     newest: dict[str, int] = {}
     for watch in watches:
         for symbol, number in watch.last.items():
@@ -84,6 +86,11 @@ def quality(watches: Sequence[Watch]) -> dict[str, Any]:
         "staleness_ms": {name: _age_ms(ages, share) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))},
         "subscribed": len(waits),
         "first_book_ms": {"p50": _rank(waits, 0.5), "p99": _rank(waits, 0.99), "max": _rank(waits, 1.0)},
+        "slow": {
+            "subscribers": len(slow),
+            "received": sum(watch.received for watch in slow),
+            "let_go": sum(watch.breaks for watch in slow),
+        },
     }
 
 

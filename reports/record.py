@@ -13,12 +13,23 @@ import pyarrow as pa
 
 from reports.records import RECORD_VERSION, read_table
 from reports.results import CheckResult, Verdict
-from reports.rows import Balance, Book, EngineState, FeedMessage, Fill, Happening, LedgerLine, Operation
+from reports.rows import (
+    Balance,
+    Book,
+    EngineState,
+    FeedMessage,
+    FeedQuality,
+    Fill,
+    Happening,
+    LedgerLine,
+    Operation,
+)
 from trading.wire.journal import JournalFormatError, JournalRecord, decode_command, decode_events
 from trading.wire.orders import OrderView
 
 TABLES: Final = ("operations", "metrics", "feed", "journal", "orders", "fills", "ledger", "balances")
 _TOLD_OF_A_RUN: Final = frozenset({"scenario", "seed", "objectives"})
+_FEED_QUALITY: Final = "feed_quality"
 FILES: Final = ("run.json", "events.jsonl", "engine.json")
 
 Row = TypeVar("Row")
@@ -51,10 +62,10 @@ class Record:
 
     def damaged(self) -> list[str]:
         """Which of the parts that are there cannot be read, and why, a sentence each."""
-        return [gap for name in (*FILES, *TABLES) if (gap := self._damage(name)) is not None]
+        return [gap for name in (*FILES, *TABLES, _FEED_QUALITY) if (gap := self._damage(name)) is not None]
 
     def _damage(self, name: str) -> str | None:
-        if not (self.folder / (name if name in FILES else f"{name}.parquet")).exists():
+        if name != _FEED_QUALITY and not (self.folder / (name if name in FILES else f"{name}.parquet")).exists():
             return None  # missing, which is told already
         try:
             getattr(self, name.partition(".")[0])
@@ -99,6 +110,12 @@ class Record:
         if not (self.folder / "feed_books.json").exists():
             return None
         return self._convert(self._json("feed_books.json"), dict[str, Book], "feed_books.json")
+
+    @cached_property
+    def feed_quality(self) -> list[FeedQuality]:
+        """One for each process of the load that had subscribers; most loads have none."""
+        names = sorted(path.name for path in self.folder.glob("feed_quality*.json"))
+        return [self._convert(self._json(name), FeedQuality, name) for name in names]
 
     def checks(self) -> list[CheckResult]:
         """What the checks found (checks.json)."""

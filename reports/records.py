@@ -10,12 +10,30 @@ clock, money and prices are micro-dollars, quantities are micro-shares; answers 
 | events.jsonl | happening of the run: phase, fault, role change (a JSON object a line: at_ns, event, ...) |
 | metrics.parquet | sample of one metric of one node (METRICS) |
 | feed.parquet | message a feed subscriber received (FEED) |
+| feed_quality.json | load process with feed subscribers (worker N: feed_quality-N.json; reports.rows.FeedQuality) |
 | control.parquet | probe of a no-op endpoint beside the platform, the positive control (CONTROL) |
 | baseline.parquet | sample of a run that this one is compared with, where it is (reports.baseline) |
 | journal, orders, fills, ledger, balances .parquet | row of the primary database's table, read after the drain |
 | engine.json | the live engine after the drain: sequence, state hash, books (its ``GET /state/full``) |
 | feed_books.json | books a feed subscriber had after the drain: {symbol: {"sequence", "bids", "asks"}} |
 | checks.json, verdict.json | result of a check; the judgement |
+
+Metrics of metrics.parquet, once a second; ``_per_s``, ``_percent`` and ``_ratio`` are since the sample before:
+
+| node | metric | is |
+|---|---|---|
+| every node, program | cpu_percent | processor time of its process and all that it forked, per cent of one core |
+| | run_queue_wait_percent | time in which its threads were ready and others had the processor, per cent of one core |
+| | voluntary_switches_per_s, involuntary_switches_per_s | context switches: it had nothing to do, it was made to stop |
+| | rss_bytes, threads, open_files | memory (what processes share counts for each), threads, file descriptors |
+| postgres:N | postgres_commits_per_s, postgres_rollbacks_per_s | transactions, those that only read among them |
+| | postgres_sessions, postgres_active_sessions | connections, and those at work (one of them asks this) |
+| | postgres_buffer_hit_ratio | pages found in its buffers, of those wanted; no sample when none was |
+| | postgres_replication_behind_bytes {standby} | of the log, not replayed there (the third copy: not on disk) |
+| redis:N | redis_operations_per_s, redis_clients, redis_used_memory_bytes | as INFO tells them |
+| engine, api, feed | engine_*, api_*, feed_* | their own, from /metrics |
+| machine | busy_percent, steal_percent | of all cores together, in per cent of one core: at work, taken by the host |
+| | load_average, clock_drift_ms | over a minute; of the clock against the steady one since the run began |
 
 Keys of run.json that judging reads: ``record_version``, ``scenario``, ``seed``, ``started_ns``, ``command_line``,
 ``commit``, ``dirty``, ``versions``, ``machine`` (its ``cores``), ``topology``, ``configuration`` (the scenario with

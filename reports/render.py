@@ -35,6 +35,7 @@ from reports.validity import judge_validity
 # Where what no query tells comes from.
 _EXPRESSIONS: Final = {
     "recovery": "reports.recovery.recoveries(record), from events.jsonl and operations.parquet",
+    "feed": "feed_quality.json, which loadtests.watching.quality made of what each subscriber of the load received",
     "validity": "reports.validity.judge_validity(record), from events.jsonl, operations, metrics and control.parquet",
     "run": "run.json",
 }
@@ -70,6 +71,7 @@ def report_html(record: Record, verdict: Verdict) -> str:
         findings=judge_validity(record),
         checks=_or(record.checks, []),
         latencies=_or(lambda: latency_table(record), []),
+        feed_quality=_or(lambda: record.feed_quality, []),
         elsewhere=_or(lambda: [*latency_by_node(record), *latency_by_phase(record)], []),
         samples_beyond=SAMPLES_BEYOND,
         recoveries=_or(lambda: [(each, dict(milestones(each))) for each in recoveries(record)], []),

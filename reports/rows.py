@@ -71,6 +71,37 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     cost_micros: int
 
 
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a duration, milliseconds; None where nothing was measured."""
+
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+
+class SlowReaders(msgspec.Struct, frozen=True, kw_only=True):
+    """Subscribers that read too slowly on purpose: what they got, and how often the feed ended their connections."""
+
+    subscribers: int = 0
+    received: int = 0
+    let_go: int = 0
+
+
+class FeedQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """How well the feed served the subscribers of one process of the load that keep up (feed_quality.json)."""
+
+    subscribers: int
+    received: int  # book messages, each once, as everything below
+    reach: float | None  # received, of what was sent since each one's first book; None: nothing was
+    gaps: int  # numbers left out, and how many messages that makes
+    missed: int
+    breaks: int  # connections that ended, or could not be had
+    staleness_ms: Spread  # from the commit to the arrival, to a per cent
+    subscribed: int
+    first_book_ms: Spread  # from the wish to subscribe
+    slow: SlowReaders = SlowReaders()
+
+
 class FeedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message a feed subscriber received (records.FEED)."""
 

@@ -1,4 +1,4 @@
-"""Samples every node once a second: its own metrics, and the processor time and memory its processes take.
+"""Samples every node once a second: its own metrics, and what its processes take of the machine.
 
 Beside the nodes the run's other processes (its own, the feed's subscriber, the positive control), and the machine: how
 busy it is, what its host steals, and whether its clock runs evenly.
@@ -12,6 +12,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reports.fitness import MACHINE
 from reports.records import METRICS, TableWriter
+from scenarios.proc import Usage, usage_of
+from scenarios.servers import ServerSamples
 from stack.embedded import EmbeddedStack
 from stack.topology import Role
 
@@ -29,7 +32,13 @@ _ANSWER_LIMIT: Final = aiohttp.ClientTimeout(total=0.8)
 _WITH_METRICS: Final = (Role.ENGINE, Role.API, Role.FEED)
 _PREFIXES: Final = ("engine_", "api_", "feed_")
 _LEFT_OUT: Final = ("_bucket", "_created")  # sums and counts give rates and means; buckets would be most of the rows
-
+# Metric, the field of Usage that it is the rate of, and its unit: shares are in per cent of one core.
+_RATES: Final = (
+    ("cpu_percent", "cpu_s", 100.0),
+    ("run_queue_wait_percent", "waited_s", 100.0),
+    ("voluntary_switches_per_s", "voluntary_switches", 1.0),
+    ("involuntary_switches_per_s", "involuntary_switches", 1.0),
+)
 
 Started = dict[int, list[psutil.Process]]
 
@@ -43,10 +52,11 @@ class Sampler:
         self._beside = beside
         self._machine = Machine()
         self._writer = TableWriter(folder / "metrics", METRICS)
-        self._spent: dict[tuple[str, int], tuple[float, float]] = {}  # (node, pid) -> (when, processor seconds)
+        self._servers = ServerSamples(stack)
+        self._used: dict[tuple[str, int], tuple[float, Usage]] = {}  # (node, pid) -> (when, what until then)
 
     async def run(self) -> None:
-        async with aiohttp.ClientSession(timeout=_ANSWER_LIMIT) as session:
+        async with aiohttp.ClientSession(timeout=_ANSWER_LIMIT) as session, aclosing(self._servers):
             due = time.monotonic()
             while True:
                 started = started_processes()
@@ -70,25 +80,28 @@ class Sampler:
         if Role(name.partition(":")[0]) in _WITH_METRICS:
             for metric, labels, value in _parsed(await _scrape(session, self._stack.base_url(name))):
                 self._add(name, metric, labels, value)
+        for metric, labels, value in await self._servers.of(name):
+            self._add(name, metric, labels, value)
 
     def _sample_usage(self, name: str, pid: int, started: Started) -> None:
-        """Of the node's process and all it forked, processor time in per cent of one core.
-
-        What this process started is sampled under names of its own.
-        """
-        try:
-            family = [psutil.Process(pid), *(() if pid == os.getpid() else descendants(started, pid))]
-            now_s, spent_s = time.monotonic(), sum(sum(member.cpu_times()[:2]) for member in family)
-            rss_bytes = sum(member.memory_info().rss for member in family)
-        except psutil.NoSuchProcess:
-            return
-        self._add(name, "rss_bytes", "", rss_bytes)
-        before = self._spent.get((name, pid))
-        if before is not None:
-            # A child that ended meanwhile takes its past with it: then less than nothing seems spent.
-            share = max(0.0, spent_s - before[1]) / (now_s - before[0])
-            self._add(name, "cpu_percent", "", round(100 * share, 2))
-        self._spent[name, pid] = (now_s, spent_s)
+        """Of the node's process and all it forked; what this process started is sampled under names of its own."""
+        family = [pid, *(() if pid == os.getpid() else (child.pid for child in descendants(started, pid)))]
+        now_s, used = time.monotonic(), Usage()
+        for number, member in enumerate(family):
+            try:
+                used += usage_of(member)
+            except (ProcessLookupError, PermissionError):
+                if number == 0:
+                    return
+        self._add(name, "rss_bytes", "", used.rss_bytes)
+        self._add(name, "threads", "", used.threads)
+        self._add(name, "open_files", "", used.open_files)
+        before_s, before = self._used.get((name, pid), (now_s, used))
+        self._used[name, pid] = (now_s, used)
+        for metric, field, factor in _RATES if now_s > before_s else ():
+            # A child that ended meanwhile takes its past with it: then less than nothing seems used.
+            more = max(0.0, getattr(used, field) - getattr(before, field))
+            self._add(name, metric, "", round(factor * more / (now_s - before_s), 2))
 
     def _add(self, node: str, metric: str, labels: str, value: float) -> None:
         row: dict[str, Any] = {

@@ -42,6 +42,14 @@ def test_heartbeats_and_answers_are_no_news() -> None:
     assert watch.received == 0
 
 
+def test_slow_ones_lower_nobodys_reach_and_are_told_apart() -> None:
+    slow = Watch(slow=True, breaks=2)
+    slow.take(next(iter(messages('[{"T": "o", "S": "AAA", "q": 1}]'))), AT_NS)
+    found = quality([watched(1, 2, 3, 4), slow])
+    assert (found["subscribers"], found["reach"], found["breaks"]) == (1, 1.0, 0)
+    assert found["slow"] == {"subscribers": 1, "received": 1, "let_go": 2}
+
+
 def watched(*numbers: int, age_ms: float = 5.0) -> Watch:
     watch = Watch()
     for number in numbers:

@@ -46,6 +46,40 @@ def test_nothing_from_the_record_becomes_markup(folder: Path) -> None:
     assert verdict.scenario == run["scenario"]
 
 
+QUALITY = {
+    "subscribers": 20,
+    "received": 83_880,
+    "reach": 0.999912,
+    "gaps": 3,
+    "missed": 7,
+    "breaks": 2,
+    "staleness_ms": {"p50": 12.8, "p99": 30.4, "max": None},
+    "subscribed": 20,
+    "first_book_ms": {"p50": 29.0, "p99": 36.4, "max": 36.4},
+    "slow": {"subscribers": 10, "received": 12_517, "let_go": 11},
+}
+
+
+def test_how_the_feed_served_the_loads_subscribers_is_a_row_for_each_of_its_processes(folder: Path) -> None:
+    rebuild(folder)
+    assert '<section id="feed">' not in (folder / "report.html").read_text()
+    (folder / "feed_quality-1.json").write_text(json.dumps(QUALITY))
+    (folder / "feed_quality-2.json").write_text(json.dumps({**QUALITY, "reach": None, "slow": {}}))
+    rebuild(folder)
+    section = (folder / "report.html").read_text().partition('<section id="feed">')[2].partition("</section>")[0]
+    assert section.count('<td class="n">83,880</td>') == 2
+    assert '<td class="n">99.9912 %</td>' in section
+    assert "10 more read too slowly on purpose: they got 12,517 book messages" in section
+    assert section.count("the feed ended their connections 11 times") == 1
+
+
+def test_a_damaged_feed_quality_makes_the_run_invalid(folder: Path) -> None:
+    (folder / "feed_quality.json").write_text('{"subscribers": "many"}')
+    verdict = rebuild(folder)
+    assert verdict.verdict is VerdictKind.INVALID
+    assert "feed_quality.json cannot be read" in " ".join(verdict.reasons)
+
+
 def test_an_empty_folder_still_gets_a_report_that_says_invalid(tmp_path: Path) -> None:
     assert rebuild(tmp_path).verdict is VerdictKind.INVALID
     assert "INVALID" in (tmp_path / "report.html").read_text()

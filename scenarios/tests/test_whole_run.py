@@ -28,6 +28,12 @@ CARELESS_ENGINE = PLATFORM_TESTS / "engine" / "careless_engine.py"
 FORGETFUL_FEED = PLATFORM_TESTS / "feed" / "forgetful_feed.py"
 # What a run says of a machine that is busy otherwise: then it is INVALID, and neither pass nor fail.
 UNFIT = ("the load generator", "other processes", "no-op endpoint", "was stolen", "the warm-up was not over")
+OF_PROCESSES = ("cpu_percent", "run_queue_wait_percent", "involuntary_switches_per_s", "threads", "open_files")
+SAMPLED = {
+    "engine": (*OF_PROCESSES, "engine_commands_total"),
+    "postgres": (*OF_PROCESSES, "postgres_commits_per_s", "postgres_replication_behind_bytes", "postgres_sessions"),
+    "redis": (*OF_PROCESSES, "redis_operations_per_s", "redis_used_memory_bytes", "redis_clients"),
+}
 
 
 def run(folder: Path, scenario: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
@@ -64,6 +70,8 @@ def test_a_run_ends_with_a_verdict_and_a_whole_record(tmp_path: Path) -> None:
     assert {check.verdict for check in record.checks()} == {"holds"}
     for name in ("report.html", "junit.xml", "summary.md", "verdict.json"):
         assert (folder / name).stat().st_size > 0
+    sampled = {(node.partition(":")[0], metric) for node, metric in record.metrics[["node", "metric"]].to_numpy()}
+    assert sampled >= {(node, metric) for node, metrics in SAMPLED.items() for metric in metrics}
     # What the load did is what the record had announced.
     assert json.loads((folder / "load.json").read_text())["schedule_digest"] == record.run["load_schedule_digest"]
 
