@@ -193,6 +193,7 @@ class ObjectivePart(Part):
 
 class Scenario(Part):
     title: str
+    proves: str = ""  # what a PASS shows, in one line
     seed: int = Field(ge=0, lt=2**63)
     repeats: int = Field(default=1, ge=1, le=100)  # runs judged together; each draws from the next seed
     topology: TopologyPart
