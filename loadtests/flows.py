@@ -37,7 +37,7 @@ PROFILES: Final[Mapping[str, Profile]] = {
     "trading_day": Profile(TRADING_DAY),
     "order_storm": Profile(Mix(passive=0.70, marketable=0.25, market=0.05)),
     "cancel_storm": Profile(Mix(passive=0.45, cancel=0.40, replace=0.15), min_age_s=0.2),
-    "login_rush": Profile(Mix(login=1.0)),
+    "login_rush": Profile(Mix(login=0.8, passive=0.15, marketable=0.05)),
     "market_open": Profile(
         Mix(passive=0.30, marketable=0.25, market=0.20, cancel=0.08, replace=0.07, read=0.05, positions=0.05),
         min_age_s=0.5,

@@ -13,7 +13,7 @@ from rich.text import Text
 from reports.compared import Comparison
 from reports.latency import Scope
 from reports.results import Verdict, VerdictKind
-from reports.summary import figure_rows
+from reports.summary import figure_rows, verdict_rows
 
 _STYLES: Final = {
     VerdictKind.PASS: "bold white on green",
@@ -35,8 +35,10 @@ def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None
         console.print(Text(f"  - {reason}"))
     if len(verdict.reasons) > MAX_REASONS:
         console.print(Text(f"  - and {len(verdict.reasons) - MAX_REASONS} more in the report"))
+    if verdict.sides:
+        console.print(_side_by_side(verdict))
     table = Table.grid(padding=(0, 2))
-    for name, value in figure_rows(verdict.figures):
+    for name, value in [] if verdict.sides else figure_rows(verdict.figures):
         table.add_row(Text(f"  {name}"), Text(value))
     for objective in verdict.objectives:
         table.add_row(
@@ -47,6 +49,14 @@ def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None
     report = folder / "report.html"
     told = f"  report  {report}" if report.exists() else f"  records  {folder}, a folder each run"
     console.print(Text(told), soft_wrap=True)
+
+
+def _side_by_side(verdict: Verdict) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("", *(Text(side.name) for side in verdict.sides))
+    for name, *values in verdict_rows(verdict):
+        table.add_row(Text(f"  {name}"), *map(Text, values))
+    return table
 
 
 def print_comparison(found: Comparison, page: Path, console: Console | None = None) -> None:

@@ -20,7 +20,10 @@ _COMPARED: Final = (
     "warm_up_rule",
     "scheduled_operations",
 )
-_OF_THE_MOMENT: Final = ("machine.load_average", "configuration.title", "configuration.seed", "configuration.repeats")
+_OF_THE_MOMENT: Final = (
+    "machine.load_average",
+    *(f"configuration.{key}" for key in ("title", "proves", "seed", "repeats", "variants", "search")),
+)
 
 # By the beginning of the keys that differ: why that forbids a comparison, or what to mind in one.
 _BLOCKING: Final = {

@@ -54,9 +54,9 @@ class Record:
             elif not (self.folder / f"{name}.parquet").exists():
                 gaps.append(f"{name}.parquet is missing")
         gaps += [
-            f"{path.stem} was cut off: its writer was killed before it closed the table"
-            for path in sorted(self.folder.glob("operations-*.arrows"))
-            if not path.with_suffix(".parquet").exists()
+            f"{name} was cut off: its writer was killed before it closed the table"
+            for name in sorted({path.name.partition(".")[0] for path in self.folder.glob("operations-*.*")})
+            if not (self.folder / f"{name}.parquet").exists()
         ]
         return gaps
 

@@ -102,6 +102,17 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     outages: list[OutageFigure] = msgspec.field(default_factory=list)
 
 
+class SideResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several runs side by side; ``why`` is the first reason why it is no PASS, ``folder`` within theirs."""
+
+    name: str
+    folder: str
+    verdict: VerdictKind
+    why: str
+    figures: Figures
+    objectives: list[ObjectiveResult] = msgspec.field(default_factory=list)
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The judgement of a run. ``reasons`` lead: why it is not a PASS, first what weighs most."""
 
@@ -114,3 +125,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     violated: list[str] = msgspec.field(default_factory=list)  # checks, and a platform that never recovered
     scenario: str = ""
     seed: int | None = None
+    sides: list[SideResult] = msgspec.field(default_factory=list)  # of variants or a search; no figures then

@@ -17,6 +17,7 @@ from reports.records import OPERATIONS, read_table
 
 LATEST: Final = "latest"
 REPEATS_FILE: Final = "repeats.json"  # in a folder of repeats: what was planned
+SERIES_FILE: Final = "series.json"  # in a folder of variants or of a search: reports.side_by_side
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -53,9 +54,19 @@ def point_latest(root: Path, folder: Path) -> None:
 def find_run(root: Path, name: str) -> Path:
     """The folder of a run, or of repeats, by path, by name in ``root``, or ``latest``. Raises FileNotFoundError."""
     for folder in (root / name, Path(name)):
-        if name and any((folder / part).exists() for part in ("run.json", "events.jsonl", REPEATS_FILE)):
+        if name and is_record(folder):
             return folder.resolve()
     raise FileNotFoundError(f"no run {name!r} in {root} and no such folder with a run's record")
+
+
+def is_record(folder: Path) -> bool:
+    """Of a run, or of several in folders within."""
+    return any((folder / part).exists() for part in ("run.json", "events.jsonl", REPEATS_FILE, SERIES_FILE))
+
+
+def label_of(folder: Path) -> str:
+    """What ``new_run_folder`` put after the time."""
+    return folder.name.partition("-")[2]
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -131,5 +142,5 @@ def _readable(folder: Path, name: str) -> pa.Table | None:
     """None for a table whose writer was killed before it wrote anything; ``Record.missing`` still tells of it."""
     try:
         return read_table(folder, name)
-    except pa.ArrowInvalid:
+    except (FileNotFoundError, pa.ArrowInvalid):
         return None

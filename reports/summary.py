@@ -20,16 +20,27 @@ def summary_markdown(record: Record, verdict: Verdict) -> str:
     seed = "" if verdict.seed is None else f", seed {verdict.seed}"
     lines = [f"# {verdict.verdict}: {_text(verdict.scenario)}{seed}", ""]
     lines += [f"- {_text(reason)}" for reason in verdict.reasons]
-    lines += [
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {_text(value)} |" for name, value in figure_rows(verdict.figures)),
-    ]
+    lines += ["", "| | |", "|---|---|"] if not verdict.sides else _head(["", *(side.name for side in verdict.sides)])
+    lines += [f"| {name} | {' | '.join(map(_text, values))} |" for name, *values in verdict_rows(verdict)]
     lines += ["", "| objective | bound | result | |", "|---|---|---|---|"]
     lines += map(_objective_line, verdict.objectives)
     lines += ["", "| check | result | |", "|---|---|---|", *map(_check_line, checks), ""]
     return "\n".join(lines)
+
+
+def verdict_rows(verdict: Verdict) -> list[list[str]]:
+    """What the figures say, a line each: a name and its value, or its value on every side."""
+    if not verdict.sides:
+        return [[name, value] for name, value in figure_rows(verdict.figures)]
+    rows = {"verdict": [side.verdict.value for side in verdict.sides]}
+    for number, side in enumerate(verdict.sides):
+        for name, value in figure_rows(side.figures):
+            rows.setdefault(name, [""] * len(verdict.sides))[number] = value
+    return [[name, *values] for name, values in rows.items()]
+
+
+def _head(columns: list[str]) -> list[str]:
+    return ["", f"| {' | '.join(map(_text, columns))} |", f"|{'---|' * len(columns)}"]
 
 
 def figure_rows(figures: Figures) -> list[tuple[str, str]]:

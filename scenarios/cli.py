@@ -79,13 +79,11 @@ def run_command(
 
 
 @app.command("list")
-def list_command() -> int:
-    """List the scenarios of the catalogue."""
-    from scenarios.library import scenario_names, scenario_title
+def list_command(json: Json = False) -> int:
+    """List the scenarios of the catalogue: what each proves, and about how long it takes."""
+    from scenarios.listing import lines, listed, listed_json
 
-    names = scenario_names()
-    width = max(map(len, names))
-    sys.stdout.writelines(f"{name:<{width}}  {scenario_title(name)}\n" for name in names)
+    sys.stdout.write(listed_json(listed()) if json else "".join(f"{line}\n" for line in lines(listed())))
     return 0
 
 

@@ -54,10 +54,10 @@ def run_scenario(
 ) -> Outcome:
     """Runs it to its end, on the main thread. Never raises for what happens to a run: the outcome tells.
 
-    ``within``: the folder of repeats that the run is one of.
+    ``within``: the folder of the several runs that it is one of.
     """
     try:
-        record = RunRecord.create(loaded.name, within)
+        record = RunRecord.create(loaded.label, within)
     except OSError as error:
         return Outcome(INVALID, trouble=f"no record can be written: {error}")
     try:

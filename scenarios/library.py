@@ -1,12 +1,10 @@
-"""The catalogue of scenarios by name; nothing here reads more of a file than its title."""
+"""The catalogue of scenarios by name."""
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
 from typing import Final
-
-import yaml
 
 import loadtests
 from scenarios.documents import ScenarioError
@@ -20,7 +18,8 @@ class UnknownScenarioError(ScenarioError):
 
 
 def scenario_names() -> list[str]:
-    return sorted(map(scenario_name, CATALOGUE.rglob("*.yaml")))
+    """A file whose name begins with an underscore is no scenario: others include it."""
+    return sorted(scenario_name(path) for path in CATALOGUE.rglob("*.yaml") if not path.name.startswith("_"))
 
 
 def scenario_name(path: Path) -> str:
@@ -28,15 +27,6 @@ def scenario_name(path: Path) -> str:
     path, catalogue = path.resolve(), CATALOGUE.resolve()
     inside = path.relative_to(catalogue) if path.is_relative_to(catalogue) else Path(path.name)
     return inside.with_suffix("").as_posix()
-
-
-def scenario_title(name: str) -> str:
-    """ "" when the file has none, or is no YAML: running it says so properly."""
-    try:
-        document = yaml.safe_load((CATALOGUE / f"{name}.yaml").read_text(encoding="utf-8"))
-    except yaml.YAMLError:
-        return ""
-    return str(document.get("title", "")) if isinstance(document, dict) else ""
 
 
 def profile_names() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -37,6 +37,11 @@ class LoadedScenario:
     document: Document
     scenario: Scenario
     overrides: tuple[Override, ...] = ()
+    variant: str = ""  # which one of several that are judged side by side
+
+    @property
+    def label(self) -> str:
+        return self.variant or self.name
 
     @property
     def text(self) -> str:
@@ -47,7 +52,46 @@ class LoadedScenario:
 def load_scenario(path: Path, overrides: Sequence[Override] = ()) -> LoadedScenario:
     """Raises ScenarioError, a line ``file:line: key: what is wrong`` for each problem."""
     document = read_document(path).overridden(overrides)
-    return LoadedScenario(scenario_name(path), document, _validated(document), tuple(overrides))
+    loaded = LoadedScenario(scenario_name(path), document, _validated(document), tuple(overrides))
+    for variant in variants_of(loaded):
+        if variant.scenario.search is not None:
+            searched(variant, variant.scenario.search.to)
+    if loaded.scenario.search is not None:
+        searched(loaded, loaded.scenario.search.to)
+    return loaded
+
+
+def variants_of(loaded: LoadedScenario) -> list[LoadedScenario]:
+    """Each a scenario of its own, without what compares it with another. Raises ScenarioError."""
+    found = []
+    for name, values in loaded.scenario.variants.items():
+        changed = []
+        for path, value in values.items():
+            place = loaded.document.marks.place_of(("variants", name, path))
+            changed.append(Override(path, value, f"{place}: variants.{name}"))
+        found.append(_side(loaded, name, changed, "variants"))
+    return found
+
+
+def searched(loaded: LoadedScenario, value: float) -> LoadedScenario:
+    """The scenario of one value of its search. Raises ScenarioError."""
+    search = loaded.scenario.search
+    assert search is not None
+    whole = int(value) if value == int(value) else value  # what counts something must be a whole number
+    override = Override(search.path, whole, f"{loaded.document.marks.place_of(('search', 'path'))}: search.path")
+    return _side(loaded, f"{value:g}", [override], "search")
+
+
+def _side(loaded: LoadedScenario, name: str, overrides: list[Override], part: str) -> LoadedScenario:
+    document = loaded.document.overridden(overrides).without(part)
+    among = loaded.scenario.variants
+    if part == "variants" and "objectives" in document.value:
+        alone = [each for each in document.value["objectives"] if each.get("baseline") not in among]
+        document.value["objectives"] = alone
+    scenario = _validated(document)
+    return replace(
+        loaded, document=document, scenario=scenario, overrides=(*loaded.overrides, *overrides), variant=name
+    )
 
 
 def _validated(document: Document) -> Scenario:

@@ -15,6 +15,7 @@ from chaos.faults import KINDS, make_fault
 from reports.objectives import EVERY_FAULT, OF_A_FAULT, ObjectiveError, parse_objective
 from scenarios.load_model import LoadPart
 from scenarios.parts import Duration, Part, duration_s
+from scenarios.series_model import SearchPart, Variants, problems_of
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import (
     MAX_AMOUNT,
@@ -188,17 +189,20 @@ class ObjectivePart(Part):
     scope: str | None = None
     operation: str | None = None
     success_bar: float | None = None
-    baseline: str | None = None  # a run, or a folder of repeats: by its name, its path, or latest
+    baseline: str | None = None  # a run or a folder of repeats (by its name, its path, or latest), or a variant
 
 
 class Scenario(Part):
     title: str
+    proves: str = ""  # what a PASS shows, in one line
     seed: int = Field(ge=0, lt=2**63)
     repeats: int = Field(default=1, ge=1, le=100)  # runs judged together; each draws from the next seed
     topology: TopologyPart
     market: bool = True  # whether simulated traders keep a two-sided market beside the load
     load: LoadPart
     phases: PhasesPart
+    variants: Variants = Field(default_factory=dict)  # of this scenario, run in one go and judged side by side
+    search: SearchPart | None = None  # for the highest value of a setting that keeps the objectives
     faults: list[FaultPart] = Field(default_factory=list)
     objectives: list[ObjectivePart] = Field(default_factory=list)
 
@@ -206,6 +210,8 @@ class Scenario(Part):
 def problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What the model's types cannot say: targets that do not exist, faults that do not fit, unknown objectives."""
     yield from _objective_problems(scenario)
+    if message := problems_of(scenario.variants):
+        yield ("variants",), message
     for location, message in scenario.load.problems():
         yield ("load", *location), message
     links = scenario.topology.model_copy(update={"proxied": []}).build().links

@@ -88,6 +88,7 @@ def run_description(
     return {
         "record_version": RECORD_VERSION,
         "scenario": loaded.name,
+        **({"variant": loaded.variant} if loaded.variant else {}),
         "title": scenario.title,
         "seed": seed,
         "started_ns": time.time_ns(),

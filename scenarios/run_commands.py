@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from os import environ
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,17 +15,18 @@ from reports.console import print_comparison, print_verdict
 from reports.record import MissingPartError, Record
 from reports.render import rebuild
 from reports.repeats_page import rebuild_together
-from reports.results import EXIT_CODES, VerdictKind
-from reports.run_folder import REPEATS_FILE, find_run, merge_left_operations, run_folders, runs_root
+from reports.results import EXIT_CODES, Verdict, VerdictKind
+from reports.run_folder import REPEATS_FILE, SERIES_FILE, find_run, merge_left_operations, run_folders, runs_root
+from reports.side_by_side import rebuild_series, side_folders
 from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
 from scenarios.documents import Override, ScenarioError
-from scenarios.launch import run_scenario
 from scenarios.library import find_scenario
 from scenarios.loader import load_scenario
 from scenarios.progress import Progress
-from scenarios.repeats import find_baselines, run_repeats
+from scenarios.repeats import find_baselines
 from scenarios.run import RunOptions
+from scenarios.series import run_all
 
 
 def run(name: str, overrides: Sequence[Override], *, seed: int | None, json: bool, keep: bool) -> int:
@@ -33,8 +35,9 @@ def run(name: str, overrides: Sequence[Override], *, seed: int | None, json: boo
         loaded = load_scenario(find_scenario(name), overrides)
     except ScenarioError as error:
         return complain(str(error), WRONG_USAGE)
-    if keep and loaded.scenario.repeats > 1:
-        return complain("--keep leaves one platform up: it goes with one run, not with repeats", WRONG_USAGE)
+    scenario = loaded.scenario
+    if keep and (scenario.repeats > 1 or scenario.variants or scenario.search):
+        return complain("--keep leaves one platform up: it goes with one run, not with several", WRONG_USAGE)
     stream = sys.stderr if json else sys.stdout
     console = Console(file=stream, highlight=False)
     chosen = loaded.scenario.seed if seed is None else seed
@@ -47,10 +50,7 @@ def run(name: str, overrides: Sequence[Override], *, seed: int | None, json: boo
     except FileNotFoundError as error:
         return complain(f"baseline: {error}", WRONG_USAGE)
     options = RunOptions(chosen, tuple(sys.argv), keep=keep, on_verdict=show, baselines=baselines)
-    if loaded.scenario.repeats > 1:
-        outcome = run_repeats(loaded, options, Progress(stream))
-    else:
-        outcome = run_scenario(loaded, options, Progress(stream))
+    outcome = run_all(loaded, options, Progress(stream))
     if outcome.trouble:
         kind = outcome.verdict.verdict if outcome.verdict else VerdictKind.INVALID
         complain(f"the run is {kind}: {outcome.trouble}", outcome.exit_code)
@@ -63,16 +63,26 @@ def report(name: str) -> int:
     """Exits as the run would: the same record gives the same verdict."""
     try:
         folder = find_run(runs_root(environ), name)
-        for run_folder in run_folders(folder):
-            merge_left_operations(run_folder)
-            run_checks(Record(run_folder))
-            verdict = rebuild(run_folder)
-        if (folder / REPEATS_FILE).exists():
-            verdict = rebuild_together(folder)
+        verdict = _judged_again(folder)
     except (OSError, MissingPartError) as error:
         return complain(str(error), WRONG_USAGE)
     print_verdict(verdict, folder)
     return verdict.exit_code
+
+
+def _judged_again(folder: Path) -> Verdict:
+    """From the inside out: several runs are judged by the verdict on each."""
+    if (folder / SERIES_FILE).exists():
+        for side in side_folders(folder):
+            _judged_again(side)
+        return rebuild_series(folder)
+    if (folder / REPEATS_FILE).exists():
+        for run_folder in run_folders(folder):
+            _judged_again(run_folder)
+        return rebuild_together(folder)
+    merge_left_operations(folder)
+    run_checks(Record(folder))
+    return rebuild(folder)
 
 
 def compare(name: str, against: str) -> int:

@@ -1,4 +1,4 @@
-"""People logging in with name and password, and nothing else: each costs the api a password hash.
+"""People logging in with name and password while a few trade: each log-in costs the api a password hash.
 
 Works bare, web UI included, against the stack that is running (or the one in ``--elson-status``)::
 
@@ -12,7 +12,7 @@ from loadtests.traders import TraderUser
 
 
 class Trader(TraderUser):
-    """Who logs in, and once more."""
+    """Who logs in, once more, and has an order in between."""
 
 
 serve_profile("login_rush", Trader)

@@ -25,9 +25,7 @@ MAX_FUNCTION_LINES = 70
 BANNED_NAMES = {"utils", "common", "helpers", "manager", "base", "service_layer"}
 
 # Fault kinds and load profiles that no scenario uses, each with the reason.
-UNUSED: dict[str, str] = {
-    "login_rush": "log-ins are limited by source, and all of a run's come from one: nearly all of them are refused",
-}
+UNUSED: dict[str, str] = {}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -14,6 +14,9 @@ import pytest
 
 from reports.run_folder import write_json
 from reports.tests.synthetic import write_record
+from scenarios.library import find_scenario, scenario_names
+from scenarios.listing import AROUND_A_RUN_S
+from scenarios.loader import load_scenario
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_a_bad_scenario_file_is_refused_with_file_line_and_key_and_leaves_no_rec
     mine.write_text(smoke.read_text().replace("warm_up: 2 s", "warm_pu: 2 s"))
     done = elson(environment, "run", str(mine))
     assert done.returncode == 2
-    assert f"elson: {mine}:15: phases.warm_pu: unknown key; did you mean 'warm_up'?" in done.stderr.splitlines()
+    assert f"elson: {mine}:16: phases.warm_pu: unknown key; did you mean 'warm_up'?" in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
     assert not Path(environment["ELSON_RUNS"]).exists()
 
@@ -110,11 +113,16 @@ def test_help_imports_nothing_that_only_a_run_needs() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_the_catalogue_is_listed_with_titles(environment: dict[str, str]) -> None:
+def test_the_catalogue_is_listed_with_what_each_proves_and_how_long_it_takes(environment: dict[str, str]) -> None:
     done = elson(environment, "list")
     assert done.returncode == 0
-    assert "smoke " in done.stdout
-    assert "A few seconds of light load without faults" in done.stdout
+    smoke = load_scenario(find_scenario("smoke")).scenario
+    assert f"smoke  (about 30 s)\n    {smoke.proves}\n" in done.stdout
+    listed = {each["name"]: each for each in json.loads(elson(environment, "list", "--json").stdout)}
+    assert list(listed) == sorted(scenario_names(), key=lambda name: (name.rpartition("/")[0], name))
+    gate = load_scenario(find_scenario("gate/latency-budget")).scenario
+    one_s = gate.phases.warm_up_s + gate.phases.measure_s + AROUND_A_RUN_S
+    assert (listed["gate/latency-budget"]["runs"], listed["gate/latency-budget"]["takes_s"]) == (5, 5 * one_s)
 
 
 def test_the_doctor_names_what_is_missing_and_the_command_that_gets_it(environment: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.documents import Override, ScenarioError, read_document
-from scenarios.loader import LoadedScenario, load_scenario
+from scenarios.loader import LoadedScenario, load_scenario, searched, variants_of
 from scenarios.tests.test_loader import GOOD
 
 
@@ -65,6 +65,54 @@ def test_a_wrong_override_is_told_with_its_path(tmp_path: Path, text: str, expec
         overridden(tmp_path, text)
     (line,) = str(error.value).splitlines()
     assert line.removeprefix(f"{tmp_path}/").startswith(expected)
+
+
+SERIES = """variants:
+  one: {topology.apis: 1}
+  three: {topology.apis: 3, load.rate_per_s: 30}
+search: {path: load.rate_per_s, from: 10, to: 80, within: 10}
+"""
+
+
+def series(tmp_path: Path, text: str = SERIES) -> LoadedScenario:
+    path = tmp_path / "mine.yaml"
+    against = "objectives:\n  - {objective: latency_p50_ms, baseline: one, max: +10 %}"
+    path.write_text(GOOD.replace("objectives:", against) + text)
+    return load_scenario(path)
+
+
+def test_a_variant_is_the_scenario_with_its_values_and_judged_alone(tmp_path: Path) -> None:
+    one, three = variants_of(series(tmp_path))
+    assert (one.label, one.scenario.topology.apis, one.scenario.load.rate_per_s) == ("one", 1, 10)
+    assert (three.label, three.scenario.topology.apis, three.scenario.load.rate_per_s) == ("three", 3, 30)
+    assert [str(override) for override in three.overrides] == ["topology.apis=3", "load.rate_per_s=30"]
+    assert not three.scenario.variants
+    assert [objective.objective for objective in three.scenario.objectives] == ["outage_ms"]
+
+
+def test_a_searched_value_is_the_scenario_with_it(tmp_path: Path) -> None:
+    one, _ = variants_of(series(tmp_path))
+    at = searched(one, 40.0)
+    assert (at.label, at.scenario.load.rate_per_s, at.scenario.topology.apis, at.scenario.search) == ("40", 40, 1, None)
+    assert [str(override) for override in at.overrides] == ["topology.apis=1", "load.rate_per_s=40"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "expected"),
+    [
+        ("topology.apis: 1", "topology.apis: 0", "24: variants.one: topology.apis: should be greater than or equal"),
+        ("topology.apis: 1", "topology.api: 1", "24: variants.one: topology.api: unknown key; did you mean 'apis'?"),
+        ("topology.apis: 1", "'faults[7].at': 1 s", "24: variants.one: faults has 1 parts, counted from 0"),
+        ("path: load.rate_per_s", "path: load.rate", "26: search.path: load.rate: unknown key; did you mean"),
+        ("to: 80", "to: 8", "26: search: to must be more than from, 8 is not"),
+        ("  one: {topology.apis: 1}\n", "", "23: variants: one variant alone is compared with nothing"),
+    ],
+)
+def test_a_wrong_variant_or_search_is_told_by_its_place(tmp_path: Path, right: str, wrong: str, expected: str) -> None:
+    assert right in SERIES
+    with pytest.raises(ScenarioError) as error:
+        series(tmp_path, SERIES.replace(right, wrong))
+    assert str(error.value).removeprefix(f"{tmp_path}/mine.yaml:").startswith(expected)
 
 
 def including(tmp_path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.documents import ScenarioError
-from scenarios.library import UnknownScenarioError, find_scenario, scenario_names, scenario_title
+from scenarios.library import UnknownScenarioError, find_scenario, scenario_names
 from scenarios.loader import load_scenario
 from scenarios.schedule import fault_schedule, fault_schedule_digest
 
@@ -201,12 +201,12 @@ def test_a_scenario_in_a_subfolder_is_named_with_it() -> None:
         find_scenario("failover/redis-primary-kil")
 
 
-def test_every_scenario_of_the_catalogue_loads_and_is_titled() -> None:
+def test_every_scenario_of_the_catalogue_loads_and_says_what_it_proves() -> None:
     assert {"quickstart", "smoke"} <= set(scenario_names())
     for name in scenario_names():
         loaded = load_scenario(find_scenario(name))
         assert loaded.name == name
-        assert scenario_title(name) == loaded.scenario.title
+        assert loaded.scenario.proves
 
 
 def test_the_same_seed_gives_the_same_faults_and_another_seed_others() -> None:
