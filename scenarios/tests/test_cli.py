@@ -41,7 +41,7 @@ WRONG_USAGE = [
     (["run", "smoke", "--sede", "1"], "No such option: --sede"),
     (["run", "smoke", "--set", "load.rate=5"], "--set load.rate=5: load.rate: unknown key; did you mean 'rate_per_s'?"),
     (["run", "smoke", "--set", "load"], "--set load: expected path=value"),
-    (["up", "--scenario", "smok"], "unknown scenario 'smok': did you mean smoke?"),
+    (["up", "--scenario", "smok"], "unknown scenario 'smok': did you mean smoke"),
     (["up", "--proxied", "engine->vault"], "--proxied: no link matches 'engine->vault'"),
     (["fault", "add", "kill"], "Missing argument 'TARGET'"),
     (["fault", "add", "kill", "engine:1", "--for", "soon"], "--for: 'soon' is no duration"),
