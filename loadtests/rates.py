@@ -36,7 +36,9 @@ class Linear:
     def when(self, mass: float) -> float:
         if not mass:
             return 0.0
-        slope = 0.0 if self.seconds == inf else (self.to_per_s - self.from_per_s) / self.seconds
+        if self.from_per_s == self.to_per_s or self.seconds == inf:
+            return mass / self.from_per_s
+        slope = (self.to_per_s - self.from_per_s) / self.seconds
         # The root of slope/2·t² + from·t = mass, in the form that loses no digits when the slope is small.
         return 2 * mass / (self.from_per_s + sqrt(max(0.0, self.from_per_s**2 + 2 * slope * mass)))
 
