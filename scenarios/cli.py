@@ -87,6 +87,15 @@ def list_command(json: Json = False) -> int:
     return 0
 
 
+@app.command("schema")
+def schema_command() -> int:
+    """Print the JSON schema of scenario files, for editors."""
+    from scenarios.schema import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
 @app.command("up")
 def up_command(
     scenario: Annotated[str, typer.Option(help="Whose topology, instruments and accounts.")] = "quickstart",

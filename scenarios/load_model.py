@@ -22,7 +22,7 @@ class ArrivalsPart(Part):
     Shapes begin with the measured phase: all of the warm-up has the load's own rate.
     """
 
-    kind: str
+    kind: str = Field(json_schema_extra={"enum": list(KINDS)})
     to_per_s: float | None = None
     over_s: Duration | None = Field(default=None, alias="over")
     at_s: Duration | None = Field(default=None, alias="at")
@@ -34,6 +34,7 @@ class ArrivalsPart(Part):
     branching: float | None = None
     decay_per_s: float | None = None
     recording: str | None = None
+    """The folder of a simulated day, of elson market run."""
 
     @model_validator(mode="before")
     @classmethod
@@ -80,11 +81,16 @@ class ArrivalsPart(Part):
 class LoadPart(Part):
     """Open loop: ``rate_per_s`` operations are started each second, whether or not earlier ones were answered."""
 
-    profile: str
+    profile: str = Field(json_schema_extra={"enum": [*sorted(PROFILES)]})
+    """What is offered: loadtests/README.md describes each."""
     rate_per_s: float = Field(gt=0, le=100_000)
-    arrivals: ArrivalsPart | None = None  # the profile's unless given
-    workers: int | None = Field(default=None, ge=1, le=16)  # processes that share the load under a master
-    on_worker_loss: Literal["invalid", "degraded"] = "invalid"  # what a run is that lost one
+    """Operations a second, orders and all others."""
+    arrivals: ArrivalsPart | None = None
+    """When operations start; the profile's unless given."""
+    workers: int | None = Field(default=None, ge=1, le=16)
+    """Processes that share the load under a master."""
+    on_worker_loss: Literal["invalid", "degraded"] = "invalid"
+    """What a run is that lost one."""
 
     def problems(self) -> Iterator[Problem]:
         """Where within this part, and what is wrong."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from chaos.conductor import LONGEST_S
 from chaos.durations import FOR_GOOD
 from chaos.fault import FaultError
 from chaos.faults import KINDS, make_fault
-from reports.objectives import EVERY_FAULT, OF_A_FAULT, ObjectiveError, parse_objective
+from reports.objectives import EVERY_FAULT, NAMES, OF_A_FAULT, ObjectiveError, parse_objective
 from scenarios.load_model import LoadPart
-from scenarios.parts import Duration, Part, duration_s
+from scenarios.parts import DURATION_SCHEMA, Duration, Part, duration_s
 from scenarios.series_model import SearchPart, Variants, problems_of
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import (
@@ -32,6 +32,9 @@ Path = tuple[str | int, ...]
 
 def _duration_or_good(value: Any) -> float | None:
     return None if value == FOR_GOOD else duration_s(value)
+
+
+_DURATION_OR_GOOD: Final = {"anyOf": [DURATION_SCHEMA, {"const": FOR_GOOD}]}
 
 
 def _micros(value: Any) -> int:
@@ -61,8 +64,11 @@ def _ppm(value: Any) -> int:
     return int(ppm)
 
 
-Micros = Annotated[int, BeforeValidator(_micros)]
-Ppm = Annotated[int, BeforeValidator(_ppm)]
+_MICROS_SCHEMA: Final = {"type": "string", "pattern": r"^\d+(\.\d{1,6})?$", "examples": ["100.50"]}
+_PPM_SCHEMA: Final = {"type": "string", "pattern": r"^\s*\d+(\.\d{1,4})?\s*%\s*$", "examples": ["15 %"]}
+
+Micros = Annotated[int, BeforeValidator(_micros), WithJsonSchema(_MICROS_SCHEMA)]
+Ppm = Annotated[int, BeforeValidator(_ppm), WithJsonSchema(_PPM_SCHEMA)]
 
 
 class InstrumentPart(Part):
@@ -70,12 +76,19 @@ class InstrumentPart(Part):
 
     symbol: str = Field(pattern=r"^[A-Z][A-Z.]{0,5}$")
     tick_micros: Micros = Field(alias="tick")
+    """Dollars, quoted: the least step of a price."""
     sub_dollar_tick_micros: Micros | None = Field(default=None, alias="sub_dollar_tick")
+    """Dollars, quoted: the tick below a dollar."""
     reference_price_micros: Micros = Field(alias="reference_price", le=MAX_PRICE_MICROS)
-    lot: int | None = Field(default=None, ge=1, le=MAX_QUANTITY // MICROS_PER_SHARE)  # shares
-    collar_ppm: Ppm | None = Field(default=None, alias="collar", ge=1)  # how far beyond the market an order may reach
-    band_ppm: Ppm | None = Field(default=None, alias="band")  # how far trading may go before it halts; 0 %: anywhere
+    """Dollars, quoted: where trading begins."""
+    lot: int | None = Field(default=None, ge=1, le=MAX_QUANTITY // MICROS_PER_SHARE)
+    """Shares."""
+    collar_ppm: Ppm | None = Field(default=None, alias="collar", ge=1)
+    """How far beyond the market an order may reach."""
+    band_ppm: Ppm | None = Field(default=None, alias="band")
+    """How far trading may go before it halts; 0 %: anywhere."""
     halt_s: Duration | None = Field(default=None, alias="halt", ge=0, le=24 * 3600)
+    """How long a halt lasts."""
     shortable: bool | None = None
     fractionable: bool | None = None
 
@@ -114,16 +127,23 @@ class AccountsPart(Part):
 
     count: int = Field(ge=1, le=1000)
     cash_micros: Micros = Field(alias="cash")
-    shares: int = Field(ge=0, le=1_000_000_000)  # of every instrument
-    margin: bool = False  # margin accounts may borrow as much again as they have, and sell short
+    """Dollars, quoted."""
+    shares: int = Field(ge=0, le=1_000_000_000)
+    """Of every instrument."""
+    margin: bool = False
+    """Margin accounts may borrow as much again as they have, and sell short."""
 
 
 class TopologyPart(Part):
+    """What stands, and what is listed there."""
+
     instruments: list[InstrumentPart] = Field(min_length=1)
     accounts: AccountsPart
     engines: int = Field(default=2, ge=1, le=4)
+    """One is active, the others are warm standbys."""
     apis: int = Field(default=2, ge=1, le=8)
-    proxied: list[str] = Field(default_factory=list)  # link selectors; every other link is direct
+    proxied: list[str] = Field(default_factory=list)
+    """Links that carry a proxy, as engine->postgres; every other link is direct."""
 
     @field_validator("instruments")
     @classmethod
@@ -146,9 +166,14 @@ class TopologyPart(Part):
 
 
 class PhasesPart(Part):
+    """How long each lasts, from 1 s to 24 h."""
+
     warm_up_s: Duration = Field(alias="warm_up")
+    """Under the same load; counts for every check, not for latencies, rates and errors."""
     measure_s: Duration = Field(alias="measure")
-    drain_s: Duration = Field(default=20.0, alias="drain")  # the longest it may take
+    """Faults are within it."""
+    drain_s: Duration = Field(default=20.0, alias="drain")
+    """At most, until every answer is in and the feed has caught up."""
 
     @field_validator("warm_up_s", "measure_s", "drain_s")
     @classmethod
@@ -159,14 +184,21 @@ class PhasesPart(Part):
 
 
 class FaultPart(Part):
-    """``at`` counts from the start of the measured phase; ``spread`` moves it by up to so much, drawn from the seed."""
+    """What is broken, where, when and for how long."""
 
     at_s: Duration = Field(alias="at")
+    """From the start of the measured phase on."""
     spread_s: Duration = Field(default=0.0, alias="spread")
-    kind: str
+    """By up to so much its moment moves, drawn from the seed."""
+    kind: str = Field(json_schema_extra={"enum": list(KINDS)})
     target: str
+    """A node (engine:1), a role (engine:active, postgres:primary) or a link (engine->postgres)."""
     value: str | None = None
-    for_s: Annotated[float | None, BeforeValidator(_duration_or_good)] = Field(alias="for")
+    """As 150 ms for latency, refuse or stall for cut."""
+    for_s: Annotated[float | None, BeforeValidator(_duration_or_good), WithJsonSchema(_DURATION_OR_GOOD)] = Field(
+        alias="for"
+    )
+    """Until it is undone; good: never, of those that can last."""
 
     def fault_id(self, number: int) -> str:
         """``number`` counts the scenario's faults from one, in the file's order."""
@@ -183,26 +215,40 @@ class FaultPart(Part):
 class ObjectivePart(Part):
     """What the run must reach to pass (reports.objectives says what can be asked for)."""
 
-    objective: str
+    objective: str = Field(json_schema_extra={"enum": list(NAMES)})
     max: float | str | None = None
+    """The most that meets it; with a baseline a change, as +10 %."""
     min: float | str | None = None
+    """Of the goodput: the least that meets it."""
     scope: str | None = None
+    """outside_faults, inside_faults or all; of outage_ms and redundancy_s a fault's id, kind or target, or all."""
     operation: str | None = None
+    """Of a latency: place (unless given), replace, cancel, read, ..."""
     success_bar: float | None = None
-    baseline: str | None = None  # a run or a folder of repeats (by its name, its path, or latest), or a variant
+    """Of outage_ms: the share of orders that must succeed for the platform to count as up."""
+    baseline: str | None = None
+    """A run or a folder of repeats (by its name, its path, or latest), or one of the variants."""
 
 
 class Scenario(Part):
+    """A whole run as data: what stands, what it must bear, and what it must reach to pass."""
+
     title: str
-    proves: str = ""  # what a PASS shows, in one line
+    proves: str = ""
+    """What a PASS shows, in one line."""
     seed: int = Field(ge=0, lt=2**63)
-    repeats: int = Field(default=1, ge=1, le=100)  # runs judged together; each draws from the next seed
+    """Market, load and the moments of faults are drawn from it."""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """Runs judged together; each draws from the next seed."""
     topology: TopologyPart
-    market: bool = True  # whether simulated traders keep a two-sided market beside the load
+    market: bool = True
+    """Whether simulated traders keep a two-sided market beside the load."""
     load: LoadPart
     phases: PhasesPart
-    variants: Variants = Field(default_factory=dict)  # of this scenario, run in one go and judged side by side
-    search: SearchPart | None = None  # for the highest value of a setting that keeps the objectives
+    variants: Variants = Field(default_factory=dict)
+    """Of this scenario, run in one go and judged side by side: for each name values by path, as topology.apis."""
+    search: SearchPart | None = None
+    """For the highest value of a setting that keeps the objectives."""
     faults: list[FaultPart] = Field(default_factory=list)
     objectives: list[ObjectivePart] = Field(default_factory=list)
 

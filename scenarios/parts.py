@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from chaos.durations import parse_duration_s
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    """A field's docstring is its description in the schema for editors (scenarios.schema)."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 def duration_s(value: Any) -> float:
@@ -19,4 +23,10 @@ def duration_s(value: Any) -> float:
     return parse_duration_s(value)
 
 
-Duration = Annotated[float, BeforeValidator(duration_s)]
+# As files have it: the model's own type is what it becomes.
+DURATION_SCHEMA: Final = {
+    "type": "string",
+    "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|min|h)\s*$",
+    "examples": ["150 ms", "5 s"],
+}
+Duration = Annotated[float, BeforeValidator(duration_s), WithJsonSchema(DURATION_SCHEMA)]

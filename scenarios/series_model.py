@@ -18,10 +18,15 @@ class SearchPart(Part):
     """Which value of one setting is the highest that keeps every objective: ``reports.search`` says how it is found."""
 
     path: str
+    """Of the setting, as load.rate_per_s."""
     from_: float = Field(alias="from", gt=0)
+    """The first value; doubled until one does not hold."""
     to: float
+    """No value above it is tried."""
     within: float = Field(gt=0)
+    """How far apart the highest that holds and the lowest that does not may be in the end."""
     at_least: float | None = None
+    """What must hold for a PASS; the first value unless given."""
 
     @model_validator(mode="after")
     def _leads_up(self) -> SearchPart:
