@@ -13,7 +13,7 @@ from rich.text import Text
 from reports.compared import Comparison
 from reports.latency import Scope
 from reports.results import Verdict, VerdictKind
-from reports.summary import figure_rows, verdict_rows
+from reports.summary import figure_rows
 
 _STYLES: Final = {
     VerdictKind.PASS: "bold white on green",
@@ -21,6 +21,7 @@ _STYLES: Final = {
     VerdictKind.INCONCLUSIVE: "bold black on yellow",
     VerdictKind.INVALID: "bold white on magenta",
 }
+_OF_A_SIDE: Final = ("orders acknowledged", "operations offered / achieved", "p50 / p99 outside faults")
 MAX_REASONS: Final = 8
 _PLAIN_WIDTH: Final = 160  # of a log, where nothing tells how wide it is
 
@@ -52,10 +53,11 @@ def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None
 
 
 def _side_by_side(verdict: Verdict) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("", *(Text(side.name) for side in verdict.sides))
-    for name, *values in verdict_rows(verdict):
-        table.add_row(Text(f"  {name}"), *map(Text, values))
+    """A line a side, narrow enough for a terminal: the page has the rest."""
+    table = Table("", "verdict", *_OF_A_SIDE, box=None, padding=(0, 2), header_style="")
+    for side in verdict.sides:
+        figures = dict(figure_rows(side.figures))
+        table.add_row(*map(Text, (side.name, side.verdict, *(figures[name] for name in _OF_A_SIDE))))
     return table
 
 

@@ -53,6 +53,11 @@ def next_value(search: Search, tried: Sequence[Tried]) -> float | None:
     return held + steps * search.within if steps and broke.value - held > search.within else None
 
 
+def value_text(value: float) -> str:
+    """As a folder is named by it: digits alone, for new_run_folder may put a dash and a number after it."""
+    return f"{value:f}".rstrip("0").rstrip(".")
+
+
 def limits(tried: Iterable[Tried]) -> tuple[float | None, Tried | None]:
     """The highest value that held, and the lowest beyond it that did not; of a value that was tried twice the last
     run counts."""

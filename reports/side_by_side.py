@@ -89,7 +89,7 @@ def _of(side: SideResult, title: str) -> ObjectiveResult | None:
 def judge_series(folder: Path) -> Verdict:
     planned, found = read_series(folder), side_folders(folder)
     if planned.search is not None:
-        return _searched(planned, planned.search, [_side(label_of(each), each) for each in found])
+        return _searched(planned, planned.search, [_side(label_of(each).partition("-")[0], each) for each in found])
     folders = {label_of(each): each for each in found}
     sides = [_side(name, folders.get(name)) for name in planned.variants]
     comparisons = list(_comparisons(planned, folders))

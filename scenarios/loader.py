@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from reports.search import value_text
 from scenarios.documents import Document, Location, Override, ScenarioError, read_document
 from scenarios.library import scenario_name
 from scenarios.model import Scenario, problems
@@ -79,7 +80,7 @@ def searched(loaded: LoadedScenario, value: float) -> LoadedScenario:
     assert search is not None
     whole = int(value) if value == int(value) else value  # what counts something must be a whole number
     override = Override(search.path, whole, f"{loaded.document.marks.place_of(('search', 'path'))}: search.path")
-    return _side(loaded, f"{value:g}", [override], "search")
+    return _side(loaded, value_text(value), [override], "search")
 
 
 def _side(loaded: LoadedScenario, name: str, overrides: list[Override], part: str) -> LoadedScenario:

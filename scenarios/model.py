@@ -15,7 +15,7 @@ from chaos.faults import KINDS, make_fault
 from reports.objectives import EVERY_FAULT, NAMES, OF_A_FAULT, ObjectiveError, parse_objective
 from scenarios.load_model import LoadPart
 from scenarios.parts import DURATION_SCHEMA, Duration, Part, duration_s
-from scenarios.series_model import SearchPart, Variants, problems_of
+from scenarios.series_model import SearchPart, Variants
 from stack.topology import Account, Instrument, Topology, UnknownSelectorError, matching_links, platform_topology
 from trading.core.orders import (
     MAX_AMOUNT,
@@ -256,8 +256,8 @@ class Scenario(Part):
 def problems(scenario: Scenario) -> Iterator[tuple[Path, str]]:
     """What the model's types cannot say: targets that do not exist, faults that do not fit, unknown objectives."""
     yield from _objective_problems(scenario)
-    if message := problems_of(scenario.variants):
-        yield ("variants",), message
+    if len(scenario.variants) == 1:
+        yield ("variants",), "one variant alone is compared with nothing: give two or more, or none"
     for location, message in scenario.load.problems():
         yield ("load", *location), message
     links = scenario.topology.model_copy(update={"proxied": []}).build().links

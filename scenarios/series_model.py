@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -37,8 +36,3 @@ class SearchPart(Part):
     @property
     def search(self) -> Search:
         return Search(self.path, start=self.from_, most=self.to, within=self.within, at_least=self.at_least)
-
-
-def problems_of(variants: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """What is wrong with how many there are; each one is a scenario, which is checked as such."""
-    return "one variant alone is compared with nothing: give two or more, or none" if len(variants) == 1 else None
