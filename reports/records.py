@@ -17,6 +17,7 @@ clock, money and prices are micro-dollars, quantities are micro-shares; answers 
 | engine.json | the live engine after the drain: sequence, state hash, books (its ``GET /state/full``) |
 | feed_books.json | books a feed subscriber had after the drain: {symbol: {"sequence", "bids", "asks"}} |
 | checks.json, verdict.json | result of a check; the judgement |
+| repeats.json, series.json | in a folder of several runs: what was planned (reports.repeats, reports.side_by_side) |
 
 Metrics of metrics.parquet, once a second; ``_per_s``, ``_percent`` and ``_ratio`` are since the sample before:
 
@@ -37,7 +38,8 @@ Metrics of metrics.parquet, once a second; ``_per_s``, ``_percent`` and ``_ratio
 
 Keys of run.json that judging reads: ``record_version``, ``scenario``, ``seed``, ``started_ns``, ``command_line``,
 ``commit``, ``dirty``, ``versions``, ``machine`` (its ``cores``), ``topology``, ``configuration`` (the scenario with
-``overrides`` in it: what the command line replaced of its file, a ``path=value`` each);
+``overrides`` in it: what the command line, or being one ``variant`` of several, replaced of its file, a ``path=value``
+each);
 ``objectives`` (see reports.objectives); ``warm_up_rule`` (how the warm-up is taken away, in words);
 ``scheduled_operations`` (how many the load's schedule holds, when known beforehand).
 

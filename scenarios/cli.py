@@ -81,9 +81,15 @@ def run_command(
 @app.command("list")
 def list_command(json: Json = False) -> int:
     """List the scenarios of the catalogue: what each proves, and about how long it takes."""
+    from scenarios.documents import ScenarioError
     from scenarios.listing import lines, listed, listed_json
 
-    sys.stdout.write(listed_json(listed()) if json else "".join(f"{line}\n" for line in lines(listed())))
+    try:
+        scenarios = listed()
+    except ScenarioError as error:
+        sys.stderr.write(f"elson: {error}\n")
+        return 2
+    sys.stdout.write(listed_json(scenarios) if json else "".join(f"{line}\n" for line in lines(scenarios)))
     return 0
 
 

@@ -10,7 +10,7 @@ from math import ceil, log2
 from typing import Any, Final
 
 from chaos.durations import parse_duration_s
-from scenarios.documents import read_document
+from scenarios.documents import ScenarioError, read_document
 from scenarios.library import CATALOGUE, scenario_names
 
 # Starting everything, the last answers, copying and checking the record, the report: of a run on two cores.
@@ -34,9 +34,8 @@ class Listed:
 
 
 def listed() -> list[Listed]:
-    """The whole catalogue, folder after folder. Raises ScenarioError for a file that cannot be read."""
-    found = [_listed(name, read_document(CATALOGUE / f"{name}.yaml").value) for name in scenario_names()]
-    return sorted(found, key=lambda each: (each.folder, each.name))
+    """The whole catalogue, folder after folder. Raises ScenarioError for a file that is no scenario."""
+    return sorted(map(_read, scenario_names()), key=lambda each: (each.folder, each.name))
 
 
 def lines(scenarios: Iterable[Listed]) -> Iterator[str]:
@@ -51,6 +50,17 @@ def lines(scenarios: Iterable[Listed]) -> Iterator[str]:
 
 def listed_json(scenarios: Iterable[Listed]) -> str:
     return json.dumps([asdict(each) for each in scenarios], indent=1) + "\n"
+
+
+def _read(name: str) -> Listed:
+    path = CATALOGUE / f"{name}.yaml"
+    try:
+        return _listed(name, read_document(path).value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        from scenarios.loader import load_scenario
+
+        load_scenario(path)  # says properly what is wrong
+        raise ScenarioError(f"{path}: {error}") from error
 
 
 def _listed(name: str, document: Mapping[str, Any]) -> Listed:
