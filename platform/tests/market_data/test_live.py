@@ -70,8 +70,9 @@ async def all_recorded(connection: asyncpg.Connection[Any]) -> list[tuple[Any, .
 
 
 async def replayed(primary: asyncpg.Connection[Any], replica_dsn: str) -> None:
-    """Returns when the replica, which such reads come from, is where the primary is now."""
-    position = await primary.fetchval("SELECT pg_current_wal_lsn()")
+    """Returns when the replica, which such reads come from, is where the primary is now. Market data are committed
+    asynchronously: what is inserted may not be written yet."""
+    position = await primary.fetchval("SELECT pg_current_wal_insert_lsn()")
     replica = await connect(replica_dsn, "test")
     while not await replica.fetchval("SELECT pg_last_wal_replay_lsn() >= $1", position):
         await asyncio.sleep(0.02)
