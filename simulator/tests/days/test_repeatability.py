@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from simulator.days.loader import find_day
 from simulator.days.recorder import TABLES
 from simulator.days.simulation import Simulation
+from simulator.days.streams import generator
 from simulator.days.summary import summarize, write_summary
 from simulator.tests.days.floor import a_day
 
@@ -52,6 +55,12 @@ def test_another_trader_leaves_the_times_sides_and_sizes_of_the_rest_alone() -> 
         one, other = (next(d for d in s.marketplace.desks if d.name == name) for s in (few, more))
         assert one.latency == other.latency
         assert [one.stream.uniform() for _ in range(100)] == [other.stream.uniform() for _ in range(100)]
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32, 2**63 - 1, 2**130])
+def test_a_generator_is_that_of_the_seed_with_the_name_as_its_spawn_key(seed: int) -> None:
+    sequence = np.random.SeedSequence(seed, spawn_key=tuple(b"noise-AAA-1"))
+    assert generator(seed, "noise-AAA-1").random() == np.random.default_rng(sequence).random()
 
 
 def test_a_day_leaves_no_cycles_for_the_collector_which_rests_meanwhile() -> None:
