@@ -1,8 +1,8 @@
 """Virtual time: SimPy carries what steers a day; what happens between two of its events waits in one plain heap.
 
-A SimPy event costs about a microsecond, as much as a whole order in the compiled core, and a day has half a million
-small happenings. So SimPy's own events are the sessions, halts, news and samples; a single SimPy process lets
-everything else happen, in order of time, up to the next of them.
+A SimPy event costs about a microsecond, twice an entry of a heap, and the default day has 140,000 small happenings.
+So SimPy's own events are the sessions, halts, news and samples; a single SimPy process lets everything else happen,
+in order of time, up to the next of them.
 """
 
 from __future__ import annotations
