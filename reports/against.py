@@ -26,7 +26,7 @@ from reports.compared import (
     Pair,
     SideSummary,
 )
-from reports.comparison import MIN_RUNS, Side, change, side_of
+from reports.comparison import MIN_RUNS, Side, change, difference, side_of
 from reports.dependence import Timed, timed
 from reports.gate import verdict_of
 from reports.goodput import goodput_by_second
@@ -161,27 +161,27 @@ def _kinds_of(*sides: Runs) -> list[str]:
 
 
 def _errors(run: Runs, baseline: Runs, scope: Scope) -> ErrorChange | None:
-    """The difference's interval from the two ratios' own, as ``comparison.change`` does. None: no order was sent."""
+    """None: no order was sent."""
     (ours, sent), (theirs, sent_theirs) = (_errors_of(side, scope) for side in (run, baseline))
     if not sent and not sent_theirs:
         return None
-    difference = low = high = None
+    found, counted_whole = None, scope is not Scope.OUTSIDE_FAULTS
     if sent and sent_theirs:
-        difference = ours / sent - theirs / sent_theirs
-        if scope is Scope.OUTSIDE_FAULTS:
-            ends, ends_theirs = rate_interval(ours, sent), rate_interval(theirs, sent_theirs)
-            low = difference - math.hypot(ours / sent - ends[0], ends_theirs[1] - theirs / sent_theirs)
-            high = difference + math.hypot(ends[1] - ours / sent, theirs / sent_theirs - ends_theirs[0])
+        found = difference(_ratio(ours, sent), _ratio(theirs, sent_theirs))
     return ErrorChange(
         scope=scope,
         baseline_errors=theirs,
         baseline_sent=sent_theirs,
         run_errors=ours,
         run_sent=sent,
-        difference=difference,
-        low=low,
-        high=high,
+        difference=None if found is None else found.value,
+        low=None if found is None or counted_whole else found.low,
+        high=None if found is None or counted_whole else found.high,
     )
+
+
+def _ratio(errors: int, sent: int) -> Side:
+    return Side(errors / sent, *rate_interval(errors, sent))
 
 
 def _errors_of(side: Runs, scope: Scope) -> tuple[int, int]:
@@ -199,21 +199,25 @@ def _outages(ours: list[OutageFigure], theirs: list[OutageFigure]) -> list[Outag
 def _outage_change(run: OutageFigure | None, baseline: OutageFigure | None) -> OutageChange:
     named = run or baseline
     assert named is not None
-    difference = low = high = None
-    if run is not None and baseline is not None and run.outage_ms is not None and baseline.outage_ms is not None:
-        difference = run.outage_ms - baseline.outage_ms
-        if None not in (ends := (run.low_ms, run.high_ms, baseline.low_ms, baseline.high_ms)):
-            below, above, below_theirs, above_theirs = (float(end or 0) for end in ends)
-            low = difference - math.hypot(run.outage_ms - below, above_theirs - baseline.outage_ms)
-            high = difference + math.hypot(above - run.outage_ms, baseline.outage_ms - below_theirs)
+    ours, theirs = _span(run), _span(baseline)
+    found = None if ours is None or theirs is None else difference(ours, theirs)
     return OutageChange(
         fault=f"{named.kind} {named.target}",
         baseline=baseline,
         run=run,
-        difference_ms=difference,
-        low_ms=low,
-        high_ms=high,
+        difference_ms=None if found is None else found.value,
+        low_ms=None if found is None or math.isinf(found.low) else found.low,
+        high_ms=None if found is None or math.isinf(found.high) else found.high,
     )
+
+
+def _span(outage: OutageFigure | None) -> Side | None:
+    """None: there was no such fault, or its outage is not known."""
+    if outage is None or outage.outage_ms is None:
+        return None
+    if outage.low_ms is None or outage.high_ms is None:
+        return Side(outage.outage_ms, -math.inf, math.inf)
+    return Side(outage.outage_ms, outage.low_ms, outage.high_ms)
 
 
 # -- outcomes --------------------------------------------------------------------------------------

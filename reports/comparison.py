@@ -24,7 +24,8 @@ MIN_RUNS: Final = 3  # from which on their own spread says more than the samples
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """The logarithm of a figure, and of the ends of its interval (infinite where the samples do not tell)."""
+    """A figure and the ends of its interval (infinite where the samples do not tell); where what is asked is by what
+    factor it changed, the logarithms of these."""
 
     value: float
     low: float
@@ -54,10 +55,17 @@ def side_of(runs: Sequence[Timed], quantile: float | None) -> Side:
 
 
 def change(ours: Side, theirs: Side) -> Change:
-    middle = ours.value - theirs.value
-    low = middle - math.hypot(ours.value - ours.low, theirs.high - theirs.value)
-    high = middle + math.hypot(ours.high - ours.value, theirs.value - theirs.low)
-    return Change(_percent(middle), *(None if math.isinf(end) else _percent(end) for end in (low, high)))
+    """Of two sides that ``side_of`` made."""
+    found = difference(ours, theirs)
+    ends = (None if math.isinf(end) else _percent(end) for end in (found.low, found.high))
+    return Change(_percent(found.value), *ends)
+
+
+def difference(ours: Side, theirs: Side) -> Side:
+    value = ours.value - theirs.value
+    low = value - math.hypot(ours.value - ours.low, theirs.high - theirs.value)
+    high = value + math.hypot(ours.high - ours.value, theirs.value - theirs.low)
+    return Side(value, low, high)
 
 
 def _figure(run: Timed, quantile: float | None) -> float:

@@ -19,13 +19,17 @@ CAPACITY: Final = "capacity"
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Of the setting at ``path`` of a scenario. ``at_least``: what must hold for a PASS; None: whatever is found."""
+    """Of the setting at ``path`` of a scenario. ``at_least``: what must hold for a PASS; None: the first value."""
 
     path: str
     start: float
     most: float
     within: float
     at_least: float | None = None
+
+    @property
+    def asked(self) -> float:
+        return self.start if self.at_least is None else self.at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def capacity(search: Search, tried: Sequence[Tried]) -> tuple[VerdictKind, Objec
         objective=CAPACITY,
         title=f"highest {search.path} that holds",
         scope="",
-        bound=search.at_least or search.start,
+        bound=search.asked,
         unit="",
         at_least=True,
         outcome=outcomes.get(kind, ObjectiveOutcome.CANNOT_TELL),
@@ -88,10 +92,9 @@ def capacity(search: Search, tried: Sequence[Tried]) -> tuple[VerdictKind, Objec
 
 
 def _kind(search: Search, held: float | None, broke: Tried | None) -> VerdictKind:
-    asked = search.start if search.at_least is None else search.at_least
-    if held is not None and held >= asked:
+    if held is not None and held >= search.asked:
         return VerdictKind.PASS
-    if broke is None or (broke.verdict is VerdictKind.FAIL and broke.value > asked):
+    if broke is None or (broke.verdict is VerdictKind.FAIL and broke.value > search.asked):
         return VerdictKind.INCONCLUSIVE  # what is asked lies in the span
     return broke.verdict
 

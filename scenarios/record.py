@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from chaos.conductor import PlannedFault
@@ -24,7 +25,6 @@ from scenarios.schedule import fault_schedule_digest
 from stack.topology import Account, Topology
 
 # Room for the end of a run that fills its disk: why it ended, the verdict, the report.
-_RESERVE: Final = ".reserve"
 _RESERVE_BYTES: Final = 8 * 2**20
 
 
@@ -33,6 +33,9 @@ class RunRecord:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # It has no name, so it is gone with the process, however that ends.
+        self._reserve = TemporaryFile(dir=folder)  # noqa: SIM115
+        os.posix_fallocate(self._reserve.fileno(), 0, _RESERVE_BYTES)
         self._events = EventLog(folder)
         self._run: dict[str, Any] = {}
         self._broken: OSError | None = None
@@ -44,8 +47,6 @@ class RunRecord:
         folder = new_run_folder(within or root, name)
         if within is None:
             point_latest(root, folder)
-        with (folder / _RESERVE).open("wb") as reserve:
-            os.posix_fallocate(reserve.fileno(), 0, _RESERVE_BYTES)
         return cls(folder)
 
     def describe(self, run: dict[str, Any]) -> None:
@@ -70,7 +71,7 @@ class RunRecord:
 
     def make_room(self) -> None:
         """Gives up the room that was kept for the end."""
-        (self.folder / _RESERVE).unlink(missing_ok=True)
+        self._reserve.close()
 
     def close(self) -> None:
         self.make_room()

@@ -31,7 +31,7 @@ _PERIOD_S: Final = 1.0
 _ANSWER_LIMIT: Final = aiohttp.ClientTimeout(total=0.8)
 _WITH_METRICS: Final = (Role.ENGINE, Role.API, Role.FEED)
 _PREFIXES: Final = ("engine_", "api_", "feed_")
-_LEFT_OUT: Final = ("_bucket", "_created")  # sums and counts give rates and means; buckets would be most of the rows
+_LEFT_OUT: Final = "_created"
 # Metric, the field of Usage that it is the rate of, and its unit: shares are in per cent of one core.
 _RATES: Final = (
     ("cpu_percent", "cpu_s", 100.0),
@@ -40,7 +40,7 @@ _RATES: Final = (
     ("involuntary_switches_per_s", "involuntary_switches", 1.0),
 )
 
-Started = dict[int, list[psutil.Process]]
+Started = dict[int, list[int]]  # process ids, by that of who started them
 
 
 class Sampler:
@@ -85,7 +85,7 @@ class Sampler:
 
     def _sample_usage(self, name: str, pid: int, started: Started) -> None:
         """Of the node's process and all it forked; what this process started is sampled under names of its own."""
-        family = [pid, *(() if pid == os.getpid() else (child.pid for child in descendants(started, pid)))]
+        family = [pid, *(() if pid == os.getpid() else descendants(started, pid))]
         now_s, used = time.monotonic(), Usage()
         for number, member in enumerate(family):
             try:
@@ -119,14 +119,14 @@ def started_processes() -> Started:
     started: Started = defaultdict(list)
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            started[process.ppid()].append(process)
+            started[process.ppid()].append(process.pid)
     return started
 
 
-def descendants(started: Started, pid: int) -> Iterator[psutil.Process]:
+def descendants(started: Started, pid: int) -> Iterator[int]:
     for child in started.get(pid, ()):
         yield child
-        yield from descendants(started, child.pid)
+        yield from descendants(started, child)
 
 
 class Machine:
@@ -162,7 +162,7 @@ async def _scrape(session: aiohttp.ClientSession, url: str) -> str:
 
 
 def _parsed(text: str) -> Iterator[tuple[str, str, float]]:
-    # Left out before they are parsed: they are most of the text, and parsing is most of the work.
+    # Sums and counts give rates and means; buckets are most of the text, and parsing it is most of the work.
     lines = (line for line in text.splitlines(keepends=True) if "_bucket{" not in line)
     for family in text_string_to_metric_families("".join(lines)):
         if family.name.startswith(_PREFIXES):

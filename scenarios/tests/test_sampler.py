@@ -21,8 +21,8 @@ def test_one_walk_finds_all_that_each_started_process_forked() -> None:
         while len(forked := psutil.Process(node.pid).children(recursive=True)) < 2 and time.monotonic() < deadline_s:
             time.sleep(0.01)
         started = started_processes()
-        assert {node.pid, other.pid} <= {process.pid for process in started[os.getpid()]}
-        assert set(descendants(started, node.pid)) == set(forked)
+        assert {node.pid, other.pid} <= set(started[os.getpid()])
+        assert set(descendants(started, node.pid)) == {process.pid for process in forked}
         assert len(forked) >= 2
         assert list(descendants(started, other.pid)) == []
     finally:
