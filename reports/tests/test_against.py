@@ -142,7 +142,10 @@ def test_errors_of_one_side_show_in_the_difference_of_the_ratios(folder: Path, b
         if row["kind"] == "place" and row["operation_id"] % 10 == 0:
             row.update(outcome="fail", http_status=503, order_id=None)
     write_table(folder, "operations", rows)
-    outside = next(each for each in compared(folder, baseline).errors if each.scope is Scope.OUTSIDE_FAULTS)
+    found = {each.scope: each for each in compared(folder, baseline).errors}
+    outside, inside = found[Scope.OUTSIDE_FAULTS], found[Scope.INSIDE_FAULTS]
+    assert inside.difference is not None
+    assert (inside.low, inside.high) == (None, None)  # counted whole
     assert outside.difference is not None
     assert outside.difference == pytest.approx(0.1, abs=0.02)
     assert outside.low is not None

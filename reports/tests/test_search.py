@@ -52,6 +52,12 @@ def test_a_run_that_was_not_fit_is_tried_once_more_before_its_value_counts_as_no
     assert found.summary == "300 held; a run at 400 was not fit to be judged, so it may be more: the generator was late"
 
 
+def test_what_is_asked_without_a_number_is_the_first_value() -> None:
+    search = Search("load.rate_per_s", start=100, most=400, within=100)
+    kind, found = capacity(search, searched(search, lambda value: FAIL))
+    assert (kind, found.outcome, found.bound) == (FAIL, ObjectiveOutcome.MISSED, 100)
+
+
 @pytest.mark.parametrize(
     ("limit", "above", "kind", "outcome"),
     [
