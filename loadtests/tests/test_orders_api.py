@@ -13,10 +13,10 @@ from reports.records import OutcomeKind
 from trading.core.orders import OrderType, Side, TimeInForce
 
 
-def order(number: int, kind: Kind, *, offset_ticks: int, **terms: str) -> IntendedOperation:
+def below_the_market(number: int, kind: Kind, replaces: str | None = None) -> IntendedOperation:
     """A buy of one share, which is what the schedule drew."""
-    terms_of_an_order = ("AAA", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, 1, offset_ticks)
-    return IntendedOperation(number, 0, kind, 0, f"o-{number}", *terms_of_an_order, **terms)
+    terms = ("AAA", Side.BUY, OrderType.LIMIT, TimeInForce.DAY, 1, -3)
+    return IntendedOperation(number, 0, kind, 0, f"o-{number}", *terms, replaces)
 
 
 def test_a_replacement_is_on_the_side_that_the_look_up_of_its_target_found() -> None:
@@ -32,8 +32,8 @@ def test_a_replacement_is_on_the_side_that_the_look_up_of_its_target_found() -> 
 
     with OrderServer(loses_the_answer_to_a_sale) as server:
         api = OrdersApi(target_of(status_of([server.url])), connections=1, deadline_s=5)
-        placed = api.carry_out(order(1, Kind.PLACE, offset_ticks=-3))
-        replaced = api.carry_out(order(2, Kind.REPLACE, offset_ticks=-3, replaces="o-1"))
+        placed = api.carry_out(below_the_market(1, Kind.PLACE))
+        replaced = api.carry_out(below_the_market(2, Kind.REPLACE, "o-1"))
         api.close()
     assert placed.outcome is OutcomeKind.UNKNOWN
     assert [(request.method, request.path.partition("?")[0]) for request in server.requests] == [
