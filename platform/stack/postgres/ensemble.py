@@ -87,7 +87,10 @@ class Ensemble:
         return sessions.session(self.cluster.dsn(self.cluster.address(node)))
 
     def session(self, node: str) -> sessions.Session:
-        """The kept connection: the supervisor's to the primary, and to any other server its keeper's."""
+        """The kept connection: the supervisor's to the primary, and to any other server its keeper's.
+
+        Nobody else's: two statements at once on one connection end it for both.
+        """
         if node not in self._sessions:
             self._sessions[node] = sessions.Session(self.cluster.dsn(self.cluster.address(node)))
         return self._sessions[node]
@@ -165,9 +168,12 @@ class Ensemble:
         """Whether it streams, and what the primary writes: one that diverged connects again and again all the same."""
         return node in self.view.followers and (node == RECEIVER or node in self.on_timeline)
 
-    async def nudge(self) -> None:
-        """A little transaction, which waits for nobody: all that was written before is on its way to the followers."""
-        await self.session(self.primary).fetch(_NUDGE)
+    async def nudge(self, session: sessions.Session | None = None) -> None:
+        """A little transaction, which waits for nobody: all that was written before is on its way to the followers.
+
+        ``session``: to the primary, for those who are not the supervisor.
+        """
+        await (session or self.session(self.primary)).fetch(_NUDGE)
 
     async def names_in_effect(self, synchronous: tuple[str, ...], within_s: float = 1.0) -> None:
         """Returns once sessions of the primary go by the set. Raises one of NOT_ANSWERING."""

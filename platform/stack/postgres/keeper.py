@@ -180,7 +180,9 @@ class Keeper:
         except StartError as error:
             self._all.report.log("rewind_failed", node=self.node, error=str(error))
             return False
-        await self._all.nudge()  # it has to read up to where the primary was, of which an idle one may not send the end
+        # It has to read up to where the primary was, of which an idle one may not send the end.
+        async with self._all.visit(self._all.primary) as visit:
+            await self._all.nudge(visit)
         return True
 
     async def _copy(self) -> None:

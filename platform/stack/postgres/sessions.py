@@ -34,7 +34,13 @@ async def within(connection: asyncpg.Connection[Any], work: Awaitable[T], limit_
     if not done:
         await _abandon(connection, task)
         raise TimeoutError(f"no answer within {limit_s:g} s")
-    return task.result()
+    try:
+        return task.result()
+    except AttributeError as error:
+        if not connection.is_closed():
+            raise
+        # asyncpg's, of a connection that was terminated between a statement's preparation and its execution
+        raise ConnectionAbortedError("the connection was closed meanwhile") from error
 
 
 async def _abandon(connection: asyncpg.Connection[Any], task: asyncio.Future[T]) -> None:

@@ -66,6 +66,7 @@ class Supervisor:
         try:
             while True:
                 self.ensemble.wake.clear()
+                self._check_keepers()
                 await self._turn()
                 await self._sleep(PAUSE_S)
         finally:
@@ -289,6 +290,12 @@ class Supervisor:
             for node in NODES
             if node != self.record.primary
         ]
+
+    def _check_keepers(self) -> None:
+        """Ends the supervisor with one that broke: its node would be left as it is, and the next supervisor mends it."""
+        for keeper in self._keepers:
+            if keeper.done():
+                keeper.result()
 
     async def _pause_keepers(self) -> None:
         await end(*self._keepers)

@@ -77,6 +77,11 @@ async def within(connection: asyncpg.Connection[Any], work: Awaitable[T], deadli
         return task.result()
     except _FAILURES as error:
         raise DatabaseError(f"{type(error).__name__}: {error}") from error
+    except AttributeError as error:
+        if not connection.is_closed():
+            raise
+        # asyncpg's, of a connection that was terminated between a statement's preparation and its execution
+        raise DatabaseError("the connection was closed meanwhile") from error
 
 
 async def _abandon(connection: asyncpg.Connection[Any], task: asyncio.Future[T]) -> None:

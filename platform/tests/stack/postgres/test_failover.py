@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -17,10 +17,11 @@ from drills.database import Row, run_fault
 from drills.database_controls import CONTROLS, controls
 from drills.writers import Writers, lost, prepare
 from stack.errors import ControlError
-from stack.postgres import tools
+from stack.postgres import sessions, tools
 from stack.postgres.alone import PostgresCluster
 from stack.postgres.nodes import API, ENGINE, PAIR, READER, REPLICATOR, other
 from stack.process import ChildProcess, Launch
+from trading.infra import database
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 # The drill keeps to its budgets; here, on a machine that runs other tests beside, only a hang must be told from delay.
@@ -129,6 +130,27 @@ async def test_a_second_supervisor_is_refused(cluster: PostgresCluster) -> None:
     assert await asyncio.wait_for(second.wait(), 10) == 2
     assert "decides for this cluster" in cluster.log("supervisor:1").read_text().splitlines()[-1]
     await cluster.redundant()
+
+
+@pytest.mark.parametrize("within", [sessions.within, database.within], ids=["the supervisor's", "the platform's"])
+async def test_a_connection_may_be_closed_at_any_moment_of_a_statement(
+    cluster: PostgresCluster, within: Callable[..., Awaitable[object]]
+) -> None:
+    """Between its preparation and its execution, too, where asyncpg only tells that None has no such attribute."""
+    told: list[Exception] = []
+    for attempt in range(500):
+        connection = await asyncpg.connect(cluster.dsn())
+        asked = asyncio.ensure_future(within(connection, connection.fetch("SELECT 1"), 5))
+        for _ in range(attempt % 50):
+            await asyncio.sleep(0)
+        connection.terminate()
+        try:
+            await asked
+        except (*sessions.NOT_ANSWERING, database.DatabaseError) as error:
+            told.append(error)
+            if isinstance(error.__cause__, AttributeError):
+                break
+    assert isinstance(told[-1].__cause__, AttributeError)
 
 
 async def test_restored_data_take_the_primarys_place_and_the_rest_is_copied(cluster: PostgresCluster) -> None:
