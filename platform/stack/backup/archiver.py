@@ -12,9 +12,9 @@ from stack.backup.archive import Archive
 from stack.backup.errors import BackupError
 from stack.backup.log_source import receiver_folders
 from stack.backup.wal_names import PARTIAL, SegmentName, history_timeline
-from stack.postgres.receiver_log import SEGMENT_BYTES
 from stack.postgres.report import Report
 from stack.postgres.servers import Cluster
+from stack.postgres.settings import SEGMENT_BYTES
 
 _PAUSE_S: Final = 0.5
 _FULL: Final = (28, 122)  # ENOSPC, EDQUOT

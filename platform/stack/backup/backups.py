@@ -22,10 +22,10 @@ from stack.backup.side_server import Programs
 from stack.backup.wal_names import PARTIAL, SegmentName, lsn_text, parse_lsn
 from stack.errors import StackError
 from stack.postgres import sessions
-from stack.postgres.receiver_log import SEGMENT_BYTES
 from stack.postgres.record import Record
 from stack.postgres.report import Report
 from stack.postgres.servers import Cluster
+from stack.postgres.settings import SEGMENT_BYTES
 
 _LOOK_EVERY_S: Final = 1.0
 _AGAIN_S: Final = 30.0

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from stack.backup.errors import BackupError, DamagedError
 from stack.backup.files import write_json
 from stack.backup.wal_names import lsn_text, parse_lsn
-from stack.postgres.receiver_log import SEGMENT_BYTES
+from stack.postgres.settings import SEGMENT_BYTES
 
 VERSION: Final = 1
 POINT_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")

@@ -8,8 +8,8 @@ from pathlib import Path
 from stack.backup.archive import Archive
 from stack.backup.errors import DamagedError, MissingError
 from stack.backup.wal_names import PARTIAL, SegmentName, Timeline, history_timeline
-from stack.postgres.receiver_log import SEGMENT_BYTES
 from stack.postgres.servers import Cluster
+from stack.postgres.settings import SEGMENT_BYTES
 
 
 def receiver_folders(cluster: Cluster) -> list[Path]:

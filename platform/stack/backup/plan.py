@@ -15,7 +15,7 @@ from stack.backup.catalogue import POINT_NAME, Backup, Point
 from stack.backup.errors import BackupError, MissingError, TargetError
 from stack.backup.log_source import LogSource
 from stack.backup.wal_names import PARTIAL, SegmentName, Timeline, lsn_text, parse_lsn
-from stack.postgres.receiver_log import SEGMENT_BYTES
+from stack.postgres.settings import SEGMENT_BYTES
 
 LATEST: Final = "latest"
 

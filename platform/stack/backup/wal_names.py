@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from stack.postgres.receiver_log import SEGMENT_BYTES
+from stack.postgres.settings import SEGMENT_BYTES
 
 _PER_FILE_ID: Final = 0x1_0000_0000 // SEGMENT_BYTES
 _SEGMENT: Final = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")
@@ -27,7 +27,7 @@ def lsn_text(lsn: int) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SegmentName:
-    """``number`` counts segments of 16 MiB from the beginning of the log."""
+    """``number`` counts segments from the beginning of the log."""
 
     number: int
     timeline: int

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from stack.postgres.receiver_log import SEGMENT_BYTES
+from stack.postgres.settings import SEGMENT_BYTES
 
 _PAGE_BYTES: Final = 8192
 _BLOCK_BYTES: Final = 4096
@@ -49,7 +49,7 @@ class _Record:
 
 
 class Log:
-    """Segments that follow each other, 16 MiB each, from the segment ``number`` on; zeros may end the last."""
+    """Segments that follow each other from the segment ``number`` on; zeros may end the last."""
 
     def __init__(self, number: int, segments: Sequence[bytes]) -> None:
         self._first = number

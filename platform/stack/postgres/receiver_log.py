@@ -13,8 +13,8 @@ from stack.durable import sync_folder
 from stack.errors import StackError
 from stack.postgres.control_data import ControlData
 from stack.postgres.servers import Cluster
+from stack.postgres.settings import SEGMENT_BYTES
 
-SEGMENT_BYTES: Final = 16 * 1024 * 1024
 _HEADER_BYTES: Final = 24
 _SEGMENTS_PER_FILE_ID: Final = 0x1_0000_0000 // SEGMENT_BYTES
 _PAGE_HEAD: Final = struct.Struct("<HHIQ")  # XLogPageHeaderData: magic, flags, timeline, address

@@ -14,7 +14,7 @@ from typing import Any, Final
 from stack.binaries import SERVER_USER, postgres_folder
 from stack.postgres import nodes
 from stack.postgres.nodes import DATABASE, PAIR, RECEIVER, REPLICATOR, SUPERUSER, application_name
-from stack.postgres.settings import IDENTITY_FILE, configuration, quoted
+from stack.postgres.settings import IDENTITY_FILE, SEGMENT_BYTES, configuration, quoted
 from stack.process import Launch
 from stack.wiring import HOST
 
@@ -104,8 +104,9 @@ class Cluster:
         password = self.folder / "password"
         self.write(password, self.passwords[SUPERUSER])
         options = ("-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8", "--locale=C", "-k")
+        segments = ("--wal-segsize", str(SEGMENT_BYTES >> 20))
         # --no-sync: only a power cut in the next second could tell the difference, and the data are one run's.
-        return self._tool(node, "initdb", "-D", str(self.data(node)), *options, "--no-sync")
+        return self._tool(node, "initdb", "-D", str(self.data(node)), *options, *segments, "--no-sync")
 
     def configure(self, node: str = PAIR[0]) -> None:
         """After ``initdb``: all settings, and the identity of a primary that waits for nobody yet."""

@@ -292,7 +292,7 @@ class Supervisor:
         ]
 
     def _check_keepers(self) -> None:
-        """Ends the supervisor with one that broke: its node would be left as it is, and the next supervisor mends it."""
+        """Ends the supervisor with one that broke: its node would stay as it is, and the next supervisor mends it."""
         for keeper in self._keepers:
             if keeper.done():
                 keeper.result()

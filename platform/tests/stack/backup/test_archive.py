@@ -19,7 +19,7 @@ from stack.backup.files import placed
 from stack.backup.key import Key
 from stack.backup.retention import Retention, expired, unneeded
 from stack.backup.wal_names import SegmentName, Timeline, lsn_text, parse_lsn
-from stack.postgres.receiver_log import SEGMENT_BYTES
+from stack.postgres.settings import SEGMENT_BYTES
 
 KEY = Key(bytes(range(32)))
 NAME = "000000010000000000000003"
@@ -184,11 +184,13 @@ def test_positions_and_segments_are_read_as_they_are_written(lsn: int) -> None:
 
 
 def test_a_segment_in_which_timelines_meet_is_the_newer_ones() -> None:
-    line = Timeline.parse(3, "1\t0/3000100\tno recovery target specified\n\n2\t0/5000000\twhy\n")
+    met = 3 * SEGMENT_BYTES + 0x100
+    history = f"1\t{lsn_text(met)}\tno recovery target specified\n\n2\t{lsn_text(5 * SEGMENT_BYTES)}\twhy\n"
+    line = Timeline.parse(3, history)
     names = [str(line.segment(number))[:8] for number in range(2, 7)]
     assert names == ["00000001", "00000002", "00000002", "00000003", "00000003"]
-    assert line.holds(1, 0x3000100)
-    assert not line.holds(1, 0x3000101)
+    assert line.holds(1, met)
+    assert not line.holds(1, met + 1)
     assert line.holds(3, 2**50)
     with pytest.raises(ValueError, match="no history of a timeline"):
         Timeline.parse(2, "1 nonsense")

@@ -29,9 +29,9 @@ from stack.backup.settings import Settings
 from stack.backup.wal_records import Log
 from stack.errors import ControlError
 from stack.postgres.alone import PostgresCluster
-from stack.postgres.receiver_log import SEGMENT_BYTES
 from stack.postgres.report import Report
 from stack.postgres.sessions import connection
+from stack.postgres.settings import SEGMENT_BYTES
 from tests.stack.backup.past import Past, current_position, live_through, reachable_folder
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]

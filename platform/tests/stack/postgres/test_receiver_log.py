@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stack.postgres.receiver_log import SEGMENT_BYTES, GapError, beyond, feed
+from stack.postgres.receiver_log import GapError, beyond, feed
 from stack.postgres.servers import Cluster
+from stack.postgres.settings import SEGMENT_BYTES
 
 STREAM = bytes(range(1, 249)) * 8
 
