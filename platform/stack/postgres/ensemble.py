@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from stack.errors import StartError
-from stack.postgres import schema, sessions
+from stack.postgres import receiver_log, schema, sessions
 from stack.postgres.detector import ExitWatch
 from stack.postgres.host import ProcessHost
 from stack.postgres.nodes import NODES, RECEIVER, SERVERS, application_name, synchronous_standby_names
@@ -104,6 +104,8 @@ class Ensemble:
         # Its backends may outlive a server for a moment, and would keep the next one from starting.
         await self.host.kill(node)
         self.forget_session(node)
+        if node == RECEIVER:
+            receiver_log.complete_files(self.cluster)
         self.exits.watch(node, await self.host.start(node))
 
     async def kill(self, node: str) -> None:

@@ -152,6 +152,13 @@ def _copy(cluster: Cluster, path: Path, received: bytes) -> None:
     scratch.replace(path)
 
 
+def complete_files(cluster: Cluster) -> None:
+    """Gives open segments their whole size: one that was killed while it filled them with zeros takes no other."""
+    for path in cluster.received.glob("*.partial"):
+        if 0 < path.stat().st_size < SEGMENT_BYTES:
+            os.truncate(path, SEGMENT_BYTES)
+
+
 def set_aside(cluster: Cluster, epoch: int) -> Path:
     """Moves what was received to a folder of its own, which is returned: what comes next does not continue it."""
     number = 1

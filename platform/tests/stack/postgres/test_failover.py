@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ from drills.writers import Writers, lost, prepare
 from stack.errors import ControlError
 from stack.postgres import sessions, tools
 from stack.postgres.alone import PostgresCluster
-from stack.postgres.nodes import API, ENGINE, PAIR, READER, REPLICATOR, other
+from stack.postgres.nodes import API, ENGINE, PAIR, READER, RECEIVER, REPLICATOR, other
+from stack.postgres.settings import SEGMENT_BYTES
 from stack.process import ChildProcess, Launch
 from trading.infra import database
 
@@ -103,6 +105,21 @@ async def test_a_follower_rejoins_when_asked_and_the_primary_does_not(cluster: P
     rebuilt = [line["how"] for line in log if line["event"] == "node_rebuilt"]
     assert "rewound" in rebuilt  # the primaries that were killed before
     assert rebuilt[-2:] == ["copied", "copied"]  # a rewind would leave a follower with a log of its own
+
+
+async def test_a_receiver_that_died_while_it_made_a_file_goes_on_with_it(cluster: PostgresCluster) -> None:
+    await cluster.redundant()
+    connection = await asyncpg.connect(cluster.dsn())
+    await connection.execute("SELECT pg_switch_wal(), txid_current()")
+    connection.terminate()
+    await cluster.redundant()
+    cluster.host.refuse(RECEIVER)
+    await cluster.host.kill(RECEIVER)
+    opened = max(cluster.cluster.received.glob("*.partial"))
+    assert not any(opened.read_bytes()[SEGMENT_BYTES // 2 :])
+    os.truncate(opened, SEGMENT_BYTES // 2)
+    cluster.host.allow()
+    await cluster.redundant()
 
 
 async def test_a_record_that_is_damaged_or_another_clusters_starts_nothing(cluster: PostgresCluster) -> None:
