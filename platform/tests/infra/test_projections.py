@@ -48,9 +48,10 @@ from trading.core.orders import (
     TimeInForce,
     TradeId,
 )
+from trading.infra import tables
+from trading.infra.columns import JOURNALED, RECORDED
 from trading.infra.database import connect
 from trading.infra.journal import Batch, JournalWriter, order_of
-from trading.infra.tables import metadata
 from trading.wire.journal import JournalRecord
 from trading.wire.orders import OrderView, fold
 
@@ -127,7 +128,7 @@ def traded(trade_id: int, price_micros: int, *, auction: bool = False) -> Traded
 
 async def test_the_migrations_make_the_tables_of_the_code(database: EmbeddedStack) -> None:
     def differences(connection: Connection) -> list[Any]:
-        found = compare_metadata(MigrationContext.configure(connection), metadata)
+        found = compare_metadata(MigrationContext.configure(connection), tables.metadata)
         return [difference for difference in found if "alembic_version" not in str(difference)]
 
     engine = create_async_engine(
@@ -136,6 +137,13 @@ async def test_the_migrations_make_the_tables_of_the_code(database: EmbeddedStac
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
+
+
+async def test_the_columns_that_programs_write_are_the_tables_own() -> None:
+    written = JOURNALED | RECORDED
+    declared = {table.name: table.columns for table in tables.metadata.tables.values() if table.name in written}
+    kinds = {name: [(column.name, column.type.compile()) for column in own] for name, own in declared.items()}
+    assert kinds == {name: list(columns.items()) for name, columns in written.items()}
 
 
 async def test_a_market_keeps_what_a_batch_does_not_change(book: Book) -> None:

@@ -22,9 +22,9 @@ from trading.api.equity import GOT_KIND, PAID_KIND
 from trading.api.errors import WRONG_PARAMETER, ApiError
 from trading.core.events import Traded
 from trading.core.orders import NS_PER_S, SELL, AccountId
+from trading.infra.columns import CHARGED, GOT, PAID, REBATED
 from trading.infra.database import Pool
 from trading.infra.moments import last_record_before
-from trading.infra.tables import CHARGED, GOT, PAID, REBATED
 from trading.wire.journal import decode_events
 from trading.wire.market_data import DAY_NS
 

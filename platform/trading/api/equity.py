@@ -15,9 +15,9 @@ from trading.api.errors import ApiError
 from trading.api.holdings import value_of
 from trading.core.events import CASH
 from trading.core.orders import AccountId
+from trading.infra.columns import CHARGED, GOT, PAID, REBATED
 from trading.infra.database import Pool
 from trading.infra.moments import LAST_RECORD_BEFORE, last_trades_before, prices_at
-from trading.infra.tables import CHARGED, GOT, PAID, REBATED
 
 MAX_PRICES: Final = 200_000
 _DEADLINE_S: Final = 5.0

@@ -21,7 +21,7 @@ from trading.core.events import (
     Traded,
 )
 from trading.core.orders import BUY, SELL, OrderStatus, OrderType, Phase, Side, SpecialTerms, TimeInForce
-from trading.infra import tables
+from trading.infra.columns import JOURNALED
 from trading.infra.database import DatabaseError, within
 from trading.wire.journal import JournalRecord, decode_command, decode_events, encode_command, encode_events
 from trading.wire.orders import OrderView
@@ -117,17 +117,6 @@ def _fill_rows(trade: Traded, record: JournalRecord) -> list[tuple[Any, ...]]:
     ]
 
 
-# Table by table, column name -> PostgreSQL type, in the order in which a batch's rows hold their values.
-_COLUMNS: Final[dict[str, dict[str, str]]] = {
-    table.name: {column.name: column.type.compile() for column in table.columns}
-    for table in (
-        *(tables.journal, tables.orders, tables.fills, tables.ledger),
-        *(tables.balances, tables.instruments, tables.markets, tables.accounts, tables.kill_switches),
-        tables.state_hashes,
-    )
-}
-
-
 def _update(key: str, columns: Iterable[str]) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key.split(", "))
     return f"({key}) DO UPDATE SET {changes}"
@@ -138,14 +127,14 @@ _ORDER_CHANGES: Final = (
     *("high_water_mark_micros", "price_micros", "place", "replaced_by", "updated_at_ns"),
 )
 _MARKET_CHANGES: Final = ", ".join(
-    f"{name} = coalesce(excluded.{name}, markets.{name})" for name in _COLUMNS["markets"] if name != "symbol"
+    f"{name} = coalesce(excluded.{name}, markets.{name})" for name in JOURNALED["markets"] if name != "symbol"
 )
 _CHANGES: Final = {
     "orders": _update("order_id", _ORDER_CHANGES),
     "balances": _update("account_id, asset", ("available", "reserved", "cost_micros")),
-    "instruments": _update("symbol", _COLUMNS["instruments"]),
+    "instruments": _update("symbol", JOURNALED["instruments"]),
     "markets": f"(symbol) DO UPDATE SET {_MARKET_CHANGES}",
-    "accounts": _update("account_id", [name for name in _COLUMNS["accounts"] if name != "opened_at_ns"]),
+    "accounts": _update("account_id", [name for name in JOURNALED["accounts"] if name != "opened_at_ns"]),
     "kill_switches": _update("account_id", ("engaged",)),
 }
 
@@ -156,7 +145,7 @@ def _commit_statement() -> str:
     Whoever listens is told the last sequence once all of it is durable.
     """
     parts, parameter = ["fence AS MATERIALIZED (SELECT 1 FROM leader_epoch WHERE id = 1 AND epoch = $1 FOR SHARE)"], 2
-    for table, columns in _COLUMNS.items():
+    for table, columns in JOURNALED.items():
         names = ", ".join(columns)
         arrays = ", ".join(f"${parameter + n}::{kind}[]" for n, kind in enumerate(columns.values()))
         parameter += len(columns)
@@ -173,7 +162,7 @@ _COMMIT: Final = _commit_statement()
 
 
 def _columns(table: str, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS[table])
+    return list(zip(*rows, strict=True)) if rows else [()] * len(JOURNALED[table])
 
 
 def order_row(order: OrderView) -> tuple[Any, ...]:
@@ -190,7 +179,7 @@ def order_row(order: OrderView) -> tuple[Any, ...]:
 
 def order_of(row: asyncpg.Record) -> OrderView:
     """An OrderView from a row of ``orders``."""
-    values = {name: row[name] for name in _COLUMNS["orders"]}
+    values = {name: row[name] for name in JOURNALED["orders"]}
     special = values["special"]
     values |= {
         "client_order_id": values["client_order_id"] or "",

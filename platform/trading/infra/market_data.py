@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from trading.core.state import OpenOrderState
-from trading.infra import tables
+from trading.infra.columns import RECORDED
 from trading.infra.database import DatabaseError, connect, within
 from trading.infra.journal import ordered, read_records
 from trading.infra.snapshots import newest_first, skipped
@@ -38,7 +38,7 @@ class Progress(NamedTuple):
 
 def _insert(table: str, first: int) -> tuple[str, int]:
     """An INSERT from arrays, to be completed with what to do about a row that is there; and the next parameter."""
-    columns = {column.name: column.type.compile() for column in tables.metadata.tables[table].columns}
+    columns = RECORDED[table]
     arrays = ", ".join(f"${first + n}::{kind}[]" for n, kind in enumerate(columns.values()))
     select = f"SELECT * FROM unnest({arrays}) WHERE EXISTS (SELECT 1 FROM progress)"
     return f"INSERT INTO {table} ({', '.join(columns)}) {select} ON CONFLICT", first + len(columns)
@@ -48,7 +48,7 @@ def _write_statement() -> str:
     """All or nothing, and nothing unless the progress is still what the writer went on from."""
     insert_quotes, following = _insert("quotes", 4)
     insert_bars, _ = _insert("minute_bars", following)
-    grown = ", ".join(f"{name} = excluded.{name}" for name in tables.minute_bars.columns.keys()[3:])
+    grown = ", ".join(f"{name} = excluded.{name}" for name in list(RECORDED["minute_bars"])[3:])
     return f"""
 WITH progress AS (
     INSERT INTO market_data_progress AS p (id, sequence, last_trade_id) VALUES (1, $2, $3)
@@ -153,4 +153,4 @@ def bar_of_row(row: asyncpg.Record) -> Bar:
 
 
 def _columns(table: str, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * len(tables.metadata.tables[table].columns)
+    return list(zip(*rows, strict=True)) if rows else [()] * len(RECORDED[table])

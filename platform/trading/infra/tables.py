@@ -25,6 +25,8 @@ from sqlalchemy import (
     text,
 )
 
+from trading.infra.columns import CHARGED, GOT, PAID, REBATED
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -172,13 +174,6 @@ ledger = Table(
     Column("asset", Text, nullable=False),  # USD (micro-dollars) or a symbol (micro-shares)
     Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive"), nullable=False),
 )
-# What an account paid and got beside its trades, and what its trades cost it. The postings of an order without a fee
-# are in none of the four. A query finds an index only where it repeats the condition.
-_OTHERS = "credit_account_id <> debit_account_id AND debit_bucket = 'available'"
-PAID = f"debit_account_id > 0 AND credit_account_id >= 0 AND {_OTHERS}"
-GOT = f"credit_account_id > 0 AND debit_account_id >= 0 AND {_OTHERS}"
-CHARGED = "debit_account_id > 0 AND credit_account_id < 0"
-REBATED = "credit_account_id > 0 AND debit_account_id < 0"
 for _name, _account, _condition in (
     ("ix_ledger_paid", ledger.c.debit_account_id, PAID),
     ("ix_ledger_got", ledger.c.credit_account_id, GOT),
