@@ -33,7 +33,7 @@ browser: # Chromium, for the test that opens the report; the test says so when t
 		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install chromium >/dev/null; } || true
 
 test: setup browser ## run all tests
-	@$(RUN)/pytest -q -n 3 --dist loadgroup --no-loadscope-reorder --ignore=scenarios/tests/test_whole_run.py
+	@$(RUN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore=scenarios/tests/test_whole_run.py
 	@$(RUN)/pytest -q -n 2 scenarios/tests/test_whole_run.py # among themselves: beside other tests, runs are INVALID
 
 check: .venv/.ready ## lint, format, types, import contracts

@@ -45,16 +45,9 @@ def small_platform(proxied: tuple[str, ...] = ()) -> Topology:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Modules that share a stack follow each other, after those with stacks of their own and before those with none.
-
-    Under ``--dist loadgroup`` one worker runs all that share a stack: of each there is one, not one for every worker.
-    """
+    """Modules that share a stack follow each other, after those with stacks of their own and before those with none."""
     modules = {module: list(tests) for module, tests in groupby(items, _module)}
     turns = {module: (_turn(tests), place) for place, (module, tests) in enumerate(modules.items())}
-    for module, tests in modules.items():
-        group = min(_shared_by(tests), key=SHARED.index, default=module.nodeid if module else "")
-        for test in tests:
-            test.add_marker(pytest.mark.xdist_group(group))
     yield
     items.sort(key=lambda item: turns[_module(item)])  # after pytest has ordered them by their loops
 
