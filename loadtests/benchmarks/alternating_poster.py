@@ -19,7 +19,7 @@ from locust import FastHttpUser, task
 
 from loadtests.intended import ScheduleOptions
 from loadtests.recorder import Recorder
-from loadtests.rows import row_of
+from loadtests.rows import EndedOperation
 from loadtests.schedule import operations
 from loadtests.shares import Share, Turns
 from loadtests.target import read_target
@@ -60,19 +60,18 @@ class Poster(FastHttpUser):
         self.turns.begun()
         sent_ns = time_ns()
         answer = self.client.post("/v2/orders", json=ORDER, headers=HEADERS)
-        row = row_of(
+        ended = EndedOperation(
             operation,
-            TARGET,
-            0,
-            outcome=OutcomeKind.OK,
-            sent_ns=sent_ns,
-            done_ns=time_ns(),
-            http_status=answer.status_code,
-            order_id=ORDER_ID,
-            endpoint=self.host,
-            answer=(answer.content or b"").decode(),
+            operation.offset_ns,
+            OutcomeKind.OK,
+            answer.content or b"",
+            sent_ns,
+            time_ns(),
+            answer.status_code,
+            ORDER_ID,
+            self.host,
         )
-        self.recorder.add(row)
+        self.recorder.add(ended)
 
 
 def take_turns() -> None:
@@ -91,7 +90,7 @@ def take_turns() -> None:
 def begin(**_: Any) -> None:
     schedule = ScheduleOptions(7, len(TARGET.accounts), tuple(TARGET.instruments), rate_per_s=5_000, duration_s=inf)
     Poster.turns = Turns(operations(schedule))
-    Poster.recorder = Recorder(FOLDER / "recorded", Share())
+    Poster.recorder = Recorder(FOLDER / "recorded", Share(), TARGET)
     gevent.spawn(take_turns)
 
 
