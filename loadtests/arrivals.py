@@ -173,15 +173,19 @@ def segments(arrivals: _SHAPED, rate_per_s: float) -> Iterable[Segment]:
 
 def _rescaled_ns(rate: Iterable[Segment], seed: np.random.SeedSequence) -> Iterator[int]:
     rng = np.random.default_rng(seed)
-    steps = chain.from_iterable(rng.standard_exponential(_BLOCK).tolist() for _ in count())
-    mass = next(steps)
+    steps = rng.standard_exponential(_BLOCK)  # the first one from where the segment begins, each other from the last
     began_s = 0.0
     for segment in rate:
-        end, when = segment.mass, segment.when
-        while mass < end:
-            yield round((began_s + when(mass)) * NS_PER_S)
-            mass += next(steps)
-        mass -= end
+        while True:
+            masses = np.add.accumulate(steps)
+            within = int(np.searchsorted(masses, segment.mass))
+            yield from np.rint((began_s + segment.when(masses[:within])) * NS_PER_S).astype(np.int64).tolist()
+            if within < len(steps):
+                break
+            steps = rng.standard_exponential(_BLOCK)
+            steps[0] += masses[-1]
+        steps = steps[within:]
+        steps[0] = masses[within] - segment.mass
         began_s += segment.seconds
 
 

@@ -24,13 +24,13 @@ from loadtests.flows import PROFILES, Profile
 from loadtests.intended import ScheduleOptions
 from loadtests.recorder import announce, described
 from loadtests.replay import RecordingError
+from loadtests.rows import EndedOperation
 from loadtests.shares import Share
 from loadtests.target import Target, TargetError, find_target, read_target
 from loadtests.traders import LoopOptions, OpenLoop, TraderUser
 from loadtests.watchers import Gallery, WatcherUser
 from loadtests.workers import Worker
 from reports.records import OutcomeKind
-from reports.rows import Operation
 from trading.core.orders import NS_PER_S
 
 _WRONG_USAGE = 2
@@ -208,15 +208,16 @@ class Generator:
         else:
             runner.stop()
 
-    def _report(self, operation: Operation) -> None:
+    def _report(self, ended: EndedOperation) -> None:
         """Locust's own statistics: response time from the intended start, in milliseconds."""
         hooks: Any = self._environment.events
+        operation = ended.operation
         hooks.request.fire(
             request_type=operation.kind.upper(),
             name=operation.order_type or operation.kind,
-            response_time=((operation.done_ns or time_ns()) - operation.intended_ns) / 1e6,
-            response_length=len(operation.answer or ""),
-            exception=None if operation.outcome == OutcomeKind.OK else _NotOkError(operation),
+            response_time=((ended.done_ns or time_ns()) - ended.intended_ns) / 1e6,
+            response_length=len(ended.answer),
+            exception=None if ended.outcome is OutcomeKind.OK else _NotOkError(ended),
             context={},
         )
 
@@ -224,8 +225,8 @@ class Generator:
 class _NotOkError(Exception):
     """An operation that was refused or whose outcome is unknown, as Locust's table of failures shows it."""
 
-    def __init__(self, operation: Operation) -> None:
-        super().__init__(f"{operation.outcome}: {operation.http_status or operation.answer}")
+    def __init__(self, ended: EndedOperation) -> None:
+        super().__init__(f"{ended.outcome}: {ended.http_status or ended.answer.decode(errors='replace')}")
 
     def __repr__(self) -> str:
         return str(self)

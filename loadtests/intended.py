@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from loadtests.arrivals import Arrivals, Poisson
 from trading.core.orders import OrderType, Side, TimeInForce
@@ -79,7 +81,7 @@ class ScheduleOptions:
     min_age_s: float = 1.0  # of an order before its trader cancels, replaces or looks it up
 
 
-class IntendedOperation(NamedTuple):
+class IntendedOperation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """``client_order_id`` is the order placed (as a replacement, too), canceled or looked up, ``replaces`` the one
     that is replaced; ``price_offset_ticks`` counts from the instrument's reference price (None: a market order, or no
     order at all)."""

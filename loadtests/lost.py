@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import msgspec
 import pyarrow.parquet as pq
 
 from loadtests.command import LOAD_FILE
-from loadtests.intended import ScheduleOptions
-from loadtests.rows import row_of
+from loadtests.intended import IntendedOperation, ScheduleOptions
+from loadtests.rows import EndedOperation, columns_of
 from loadtests.schedule import operations
 from loadtests.shares import Share
 from loadtests.target import Target
 from loadtests.workers import crew_report
 from reports.records import OPERATIONS, WORKER_LOST, OutcomeKind, TableWriter, read_table
+
+_ROWS_PER_BATCH: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,23 @@ def _complete(
     lost_ns = int(worker["at_ns"])
     left = _finish(record, f"operations-load-{share.index + 1}")
     writer = TableWriter(record / f"operations-load-{share.index + 1}-lost", OPERATIONS)
-    unclear = not_offered = 0
-    for operation in share.of(operations(options), options.accounts):
-        if operation.operation_id in left:
-            continue
-        if begun := start_ns + operation.offset_ns <= lost_ns:
-            unclear += 1
-        else:
-            not_offered += 1
-        outcome = OutcomeKind.UNKNOWN if begun else OutcomeKind.FAIL
-        answer = f"{WORKER_LOST}: {'it may have been sent' if begun else 'not offered'}"
-        writer.add(msgspec.structs.asdict(row_of(operation, target, start_ns, outcome=outcome, answer=answer)))
+    counts: Counter[OutcomeKind] = Counter()
+    mine = share.of(operations(options), options.accounts)
+    unsaid = (_ended(one, start_ns, lost_ns) for one in mine if one.operation_id not in left)
+    while batch := list(islice(unsaid, _ROWS_PER_BATCH)):
+        counts.update(one.outcome for one in batch)
+        writer.write_columns(columns_of(batch, target))
     writer.close()
+    unclear, not_offered = counts[OutcomeKind.UNKNOWN], counts[OutcomeKind.FAIL]
     return LostShare(worker["worker"], worker["node"], lost_ns, len(left), unclear, not_offered)
+
+
+def _ended(operation: IntendedOperation, start_ns: int, lost_ns: int) -> EndedOperation:
+    intended_ns = start_ns + operation.offset_ns
+    begun = intended_ns <= lost_ns
+    outcome = OutcomeKind.UNKNOWN if begun else OutcomeKind.FAIL
+    answer = f"{WORKER_LOST}: {'it may have been sent' if begun else 'not offered'}"
+    return EndedOperation(operation, intended_ns, outcome, answer.encode())
 
 
 def _finish(record: Path, name: str) -> set[int]:

@@ -8,6 +8,7 @@ from typing import assert_never
 from urllib.parse import quote
 
 import msgspec
+from msgspec import structs
 
 from loadtests.clients import Answer, ApiClient
 from loadtests.intended import IntendedOperation, Kind
@@ -207,7 +208,8 @@ def _read_positions(
     if held and operation.operation_id % 2:
         symbol = held[operation.operation_id // 2 % len(held)]
         answer = client.request("GET", f"/v2/positions/{quote(symbol, safe='')}", account)
-        return _understood(answer, client, operation._replace(symbol=symbol), lambda body: _decode_position(body))
+        one = structs.replace(operation, symbol=symbol)
+        return _understood(answer, client, one, lambda body: _decode_position(body))
     answer = client.request("GET", "/v2/positions", account)
     return _understood(
         answer,
@@ -245,7 +247,7 @@ def _as_found(operation: IntendedOperation, found: Result) -> IntendedOperation:
 
 
 def _looking(operation: IntendedOperation, client_order_id: str | None) -> IntendedOperation:
-    return operation._replace(kind=Kind.LOOKUP, client_order_id=client_order_id)
+    return structs.replace(operation, kind=Kind.LOOKUP, client_order_id=client_order_id)
 
 
 def _lookup(operation: IntendedOperation, client: ApiClient, account: AccountStatus, state: TraderState) -> Result:
@@ -258,7 +260,7 @@ def _lookup(operation: IntendedOperation, client: ApiClient, account: AccountSta
             order = _decode_order(answer.body)
             order_id = order.id
             if operation.kind is Kind.LOOKUP and order.symbol:
-                operation = operation._replace(symbol=order.symbol, side=order.side)
+                operation = structs.replace(operation, symbol=order.symbol, side=order.side)
             if operation.kind is Kind.LOOKUP and order.status and order.client_order_id in state.open:
                 state.see(_open_order(order), order.status)
         except msgspec.DecodeError:

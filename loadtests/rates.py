@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, inf, pi, sin, sqrt
+from math import cos, inf, pi, sin
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Segment(Protocol):
-    """``mass`` is the rate's integral over ``seconds``; ``when`` its inverse, in seconds from the segment's begin."""
+    """``mass`` is the rate's integral over ``seconds``; ``when`` its inverse, for many masses at once.
+
+    Times are in seconds from the segment's begin.
+    """
 
     @property
     def seconds(self) -> float: ...
@@ -16,7 +22,7 @@ class Segment(Protocol):
     @property
     def mass(self) -> float: ...
 
-    def when(self, mass: float) -> float: ...
+    def when(self, masses: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +39,15 @@ class Linear:
             return inf if self.from_per_s > 0 else 0.0
         return self.seconds * (self.from_per_s + self.to_per_s) / 2
 
-    def when(self, mass: float) -> float:
-        if not mass:
-            return 0.0
+    def when(self, masses: NDArray[np.float64]) -> NDArray[np.float64]:
+        if not len(masses):
+            return masses  # all that there is at a rate of zero
         if self.from_per_s == self.to_per_s or self.seconds == inf:
-            return mass / self.from_per_s
+            return masses / self.from_per_s
         slope = (self.to_per_s - self.from_per_s) / self.seconds
         # The root of slope/2·t² + from·t = mass, in the form that loses no digits when the slope is small.
-        return 2 * mass / (self.from_per_s + sqrt(max(0.0, self.from_per_s**2 + 2 * slope * mass)))
+        roots = self.from_per_s + np.sqrt(np.maximum(0.0, self.from_per_s**2 + 2 * slope * masses))
+        return np.divide(2 * masses, roots, out=np.zeros_like(masses), where=masses > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,10 @@ class Wave:
     def mass(self) -> float:
         return self.seconds * self.mean_per_s
 
-    def when(self, mass: float) -> float:
+    def when(self, masses: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array([self._when(mass) for mass in masses.tolist()])
+
+    def _when(self, mass: float) -> float:
         """Newton's steps, halved into the bracket whenever they leave it; the rate may touch zero."""
         turn = 2 * pi / self.seconds
         low, high, at = 0.0, self.seconds, mass / self.mean_per_s

@@ -6,31 +6,32 @@ import json
 from pathlib import Path
 from time import monotonic
 
-import msgspec
-
 from loadtests.command import LOAD_FILE
 from loadtests.intended import ScheduleOptions
+from loadtests.rows import EndedOperation, columns_of
 from loadtests.schedule import operations, schedule_digest
 from loadtests.shares import Share
+from loadtests.target import Target
 from reports.records import OPERATIONS, TableWriter
-from reports.rows import Operation
 
-# Turning rows into an Arrow batch holds up every greenlet: small batches keep each stop near a millisecond.
+# Turning operations into an Arrow batch holds up every greenlet: small batches keep each stop below a millisecond.
 ROWS_PER_BATCH = 200
 _FLUSH_EVERY_S = 1.0
 
 
 class Recorder:
-    """Without a folder rows are dropped: a bare run is watched, not judged."""
+    """Without a folder operations are dropped: a bare run is watched, not judged."""
 
-    def __init__(self, folder: Path | None, share: Share) -> None:
+    def __init__(self, folder: Path | None, share: Share, target: Target) -> None:
         self._folder = folder
+        self._target = target
+        self._ended: list[EndedOperation] = []
         self._writer: TableWriter | None = None
         self._schedule: dict[str, object] = {}
         self._flushed_at = monotonic()
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            self._writer = TableWriter(folder / table_of(share), OPERATIONS, rows_per_batch=ROWS_PER_BATCH)
+            self._writer = TableWriter(folder / table_of(share), OPERATIONS)
 
     def prepare(self, options: ScheduleOptions) -> None:
         """Draws the whole schedule once, to tell which one it is."""
@@ -42,16 +43,24 @@ class Recorder:
         if self._folder is not None and self._schedule:
             announce(self._folder, start_ns, self._schedule)
 
-    def add(self, operation: Operation) -> None:
+    def add(self, ended: EndedOperation) -> None:
+        """Raises OSError when what has come together cannot be written: it is kept, and tried again."""
         if self._writer is None:
             return
-        self._writer.add_values(msgspec.structs.astuple(operation))
-        if monotonic() - self._flushed_at > _FLUSH_EVERY_S:  # a kill takes no more than that with it
-            self._writer.flush()
-            self._flushed_at = monotonic()
+        self._ended.append(ended)
+        # A kill takes no more than a second with it.
+        if len(self._ended) >= ROWS_PER_BATCH or monotonic() - self._flushed_at > _FLUSH_EVERY_S:
+            self._flush(self._writer)
+
+    def _flush(self, writer: TableWriter) -> None:
+        if self._ended:
+            writer.write_columns(columns_of(self._ended, self._target))
+            self._ended = []
+        self._flushed_at = monotonic()
 
     def close(self) -> None:
         if self._writer is not None:
+            self._flush(self._writer)
             self._writer.close()
             self._writer = None
 

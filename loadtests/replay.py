@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -102,7 +103,8 @@ def scheduled(
 def _placed(order: RecordedOrder, operation: IntendedOperation) -> IntendedOperation:
     # The load's instruments have ticks of a cent, as a recording's have; other ones see its prices finer or coarser.
     ticks = None if order.price_offset_micros is None else round(order.price_offset_micros / _RECORDED_TICK_MICROS)
-    return operation._replace(
+    return msgspec.structs.replace(
+        operation,
         side=order.side,
         order_type=order.order_type,
         time_in_force=order.time_in_force,

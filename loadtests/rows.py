@@ -1,52 +1,67 @@
-"""The row of an operation, whether it was sent or not; nothing here needs the generator's process."""
+"""What became of an operation, whether it was sent or not, and its row; nothing here needs the generator's process."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import astuple
 
 from loadtests.intended import IntendedOperation
 from loadtests.target import Target
 from reports.records import OutcomeKind
-from reports.rows import Operation
 from stack.status import InstrumentStatus
 from trading.core.orders import MICROS_PER_SHARE
 
 
-def row_of(
-    operation: IntendedOperation,
-    target: Target,
-    start_ns: int,
-    *,
-    outcome: OutcomeKind,
-    sent_ns: int | None = None,
-    done_ns: int | None = None,
-    http_status: int | None = None,
-    order_id: str | None = None,
-    endpoint: str | None = None,
-    answer: str | None = None,
-) -> Operation:
-    """What was intended, and in the row's own words what became of it."""
-    return Operation(
-        source="load",
-        operation_id=operation.operation_id,
-        kind=operation.kind,
-        account_id=target.accounts[operation.account].account_id,
-        client_order_id=operation.client_order_id,
-        symbol=operation.symbol,
-        side=operation.side,
-        order_type=operation.order_type,
-        time_in_force=operation.time_in_force,
-        quantity=None if operation.quantity is None else operation.quantity * MICROS_PER_SHARE,
-        limit_price_micros=limit_price_micros(operation, target.instruments),
-        intended_ns=start_ns + operation.offset_ns,
-        sent_ns=sent_ns,
-        done_ns=done_ns,
-        outcome=outcome,
-        http_status=http_status,
-        order_id=order_id,
-        endpoint=endpoint,
-        answer=answer,
-    )
+class EndedOperation(msgspec.Struct, frozen=True, gc=False):
+    """Times are epoch nanoseconds; what is not known, or never came to be, is None. ``answer`` is as it came."""
+
+    operation: IntendedOperation
+    intended_ns: int
+    outcome: OutcomeKind
+    answer: bytes
+    sent_ns: int | None = None
+    done_ns: int | None = None
+    http_status: int | None = None
+    order_id: str | None = None
+    endpoint: str | None = None
+
+
+def columns_of(ended: Sequence[EndedOperation], target: Target) -> list[Sequence[Any]]:
+    """Their rows, in the record's own words, as the columns of records.OPERATIONS.
+
+    Many at once cost a fraction of what they cost one by one between two requests.
+    """
+    operations, intended, outcomes, answers, sent, done, statuses, order_ids, endpoints = _transposed(ended)
+    ids, _, kinds, accounts, names, symbols, sides, types, times_in_force, quantities, _, _ = _transposed(operations)
+    return [
+        ["load"] * len(ended),
+        ids,
+        kinds,
+        [target.accounts[account].account_id for account in accounts],
+        names,
+        symbols,
+        sides,
+        types,
+        times_in_force,
+        [None if shares is None else shares * MICROS_PER_SHARE for shares in quantities],
+        [limit_price_micros(operation, target.instruments) for operation in operations],
+        intended,
+        sent,
+        done,
+        outcomes,
+        statuses,
+        order_ids,
+        endpoints,
+        [answer.decode(errors="replace") for answer in answers],
+    ]
+
+
+def _transposed(structs: Sequence[msgspec.Struct]) -> list[tuple[Any, ...]]:
+    """A tuple a field."""
+    return list(zip(*map(astuple, structs), strict=True))
 
 
 def limit_price_micros(operation: IntendedOperation, instruments: Mapping[str, InstrumentStatus]) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice, takewhile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, repeat, takewhile
+from operator import attrgetter
 from typing import Final, NamedTuple, assert_never
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from loadtests.arrivals import Replay, offsets_ns
 from loadtests.intended import Flow, IntendedOperation, Kind, ScheduleOptions, client_order_id
@@ -20,6 +21,8 @@ from trading.core.orders import NS_PER_S, OrderType, Side, TimeInForce
 _BLOCK: Final = 256  # contents are drawn for so many arrivals at once
 _KEPT_ORDERS: Final = 512  # of an account, to cancel, replace or look up: memory does not grow with the run
 _FLOWS: Final = tuple(Flow)
+_SIDES: Final = (Side.SELL, Side.BUY)
+_OFFSET_NS: Final = attrgetter("offset_ns")
 
 
 class Digest(NamedTuple):
@@ -53,35 +56,37 @@ def _drawn(options: ScheduleOptions) -> Iterator[IntendedOperation]:
     offsets = offsets_ns(options.arrivals, options.rate_per_s, shape_from_s=options.shape_from_s, seed=times)
     rng, placed, first = np.random.default_rng(contents), _PlacedOrders(options), 0
     while block := list(islice(offsets, _BLOCK)):
-        draws = _Draws.draw(rng, options, _BLOCK)
-        for index, offset_ns in enumerate(block):
-            yield _operation(options, draws, placed, index, (first + index, offset_ns))
+        for flow, order, choice in _arrivals(rng, options, first, block):
+            yield _operation(flow, order, choice, placed)
         first += len(block)
 
 
-@dataclass(frozen=True, slots=True)
-class _Draws:
-    """Every random number of a schedule; each arrival has its own of every sort, used or not."""
-
-    flow: list[int]
-    account: list[int]
-    symbol: list[int]
-    side: list[int]
-    quantity: list[int]
-    offset_ticks: list[int]
-    choice: list[float]
-
-    @classmethod
-    def draw(cls, rng: np.random.Generator, options: ScheduleOptions, number: int) -> _Draws:
-        return cls(
-            flow=rng.choice(len(Flow), size=number, p=options.mix.shares()).tolist(),
-            account=rng.integers(0, options.accounts, number).tolist(),
-            symbol=rng.integers(0, len(options.symbols), number).tolist(),
-            side=rng.integers(0, 2, number).tolist(),
-            quantity=rng.integers(1, options.max_quantity + 1, number).tolist(),
-            offset_ticks=rng.integers(1, options.max_offset_ticks + 1, number).tolist(),
-            choice=rng.random(number).tolist(),
-        )
+def _arrivals(
+    rng: np.random.Generator, options: ScheduleOptions, first: int, offsets: Sequence[int]
+) -> Iterator[tuple[Flow, IntendedOperation, float]]:
+    """What each arrival is meant to be, and the passive order it would be; each has its own of every random number,
+    used or not."""
+    flows = rng.choice(len(Flow), size=_BLOCK, p=options.mix.shares()).tolist()
+    accounts = rng.integers(0, options.accounts, _BLOCK).tolist()
+    symbols = rng.integers(0, len(options.symbols), _BLOCK).tolist()
+    buys = rng.integers(0, 2, _BLOCK)
+    quantities = rng.integers(1, options.max_quantity + 1, _BLOCK).tolist()
+    ticks = rng.integers(1, options.max_offset_ticks + 1, _BLOCK)
+    orders = map(
+        IntendedOperation,
+        range(first, first + len(offsets)),
+        offsets,
+        repeat(Kind.PLACE),
+        accounts,
+        [client_order_id(options.seed, operation_id) for operation_id in range(first, first + len(offsets))],
+        map(options.symbols.__getitem__, symbols),
+        map(_SIDES.__getitem__, buys.tolist()),
+        repeat(OrderType.LIMIT),
+        repeat(TimeInForce.DAY),
+        quantities,
+        np.where(buys, -ticks, ticks).tolist(),
+    )
+    return zip(map(_FLOWS.__getitem__, flows), orders, rng.random(_BLOCK).tolist(), strict=False)
 
 
 class _PlacedOrders:
@@ -92,12 +97,12 @@ class _PlacedOrders:
         self._resting: list[list[IntendedOperation]] = [[] for _ in range(options.accounts)]
         self._all: list[list[IntendedOperation]] = [[] for _ in range(options.accounts)]
 
-    def add(self, order: IntendedOperation, *, rests: bool) -> None:
-        for orders in (self._all, self._resting) if rests else (self._all,):
-            mine = orders[order.account]
-            mine.append(order)
-            if len(mine) >= 2 * _KEPT_ORDERS:
-                del mine[:_KEPT_ORDERS]
+    def add(self, order: IntendedOperation, *, rests: bool) -> IntendedOperation:
+        """The order itself."""
+        _keep(self._all[order.account], order)
+        if rests:
+            _keep(self._resting[order.account], order)
+        return order
 
     def take_resting(self, account: int, at_ns: int, choice: float) -> IntendedOperation | None:
         orders = self._resting[account]
@@ -110,93 +115,70 @@ class _PlacedOrders:
         return None if index is None else orders[index]
 
     def _chosen(self, orders: list[IntendedOperation], at_ns: int, choice: float) -> int | None:
-        old_enough = bisect_right(orders, at_ns - self._min_age_ns, key=lambda order: order.offset_ns)
+        old_enough = bisect_right(orders, at_ns - self._min_age_ns, key=_OFFSET_NS)
         return int(choice * old_enough) if old_enough else None
 
 
-def _operation(
-    options: ScheduleOptions, draws: _Draws, placed: _PlacedOrders, index: int, identity: tuple[int, int]
-) -> IntendedOperation:
-    operation_id, at_ns = identity
-    account, choice = draws.account[index], draws.choice[index]
-    match flow := _FLOWS[draws.flow[index]]:
-        case Flow.PASSIVE | Flow.MARKETABLE | Flow.MARKET:  # the commonest first: this is done for every operation
+def _keep(orders: list[IntendedOperation], order: IntendedOperation) -> None:
+    orders.append(order)
+    if len(orders) >= 2 * _KEPT_ORDERS:
+        del orders[:_KEPT_ORDERS]
+
+
+def _operation(flow: Flow, order: IntendedOperation, choice: float, placed: _PlacedOrders) -> IntendedOperation:
+    """What the arrival becomes that would be ``order`` if it were passive."""
+    match flow:
+        case Flow.PASSIVE:
             pass
+        case Flow.MARKETABLE:
+            time_in_force = TimeInForce.IOC if choice < 0.5 else TimeInForce.DAY
+            offset = -(order.price_offset_ticks or 0)
+            order = replace(order, time_in_force=time_in_force, price_offset_ticks=offset)
+            return placed.add(order, rests=False)
+        case Flow.MARKET:
+            order = replace(order, order_type=OrderType.MARKET, price_offset_ticks=None)
+            return placed.add(order, rests=False)
         case Flow.CANCEL:
-            order = placed.take_resting(account, at_ns, choice)
-            if order is not None:
-                return _about(Kind.CANCEL, order, operation_id, at_ns)
+            target = placed.take_resting(order.account, order.offset_ns, choice)
+            if target is not None:
+                return _about(Kind.CANCEL, target, order)
         case Flow.REPLACE:
-            order = placed.take_resting(account, at_ns, choice)
-            if order is not None:
-                replacement = _replacement(options, draws, index, identity, order)
-                placed.add(replacement, rests=True)
-                return replacement
+            target = placed.take_resting(order.account, order.offset_ns, choice)
+            if target is not None:
+                return placed.add(_replacement(target, order), rests=True)
         case Flow.READ:
-            order = placed.any_of(account, at_ns, choice) if operation_id % 2 else None
-            if order is not None:
-                return _about(Kind.LOOKUP, order, operation_id, at_ns)
-            return IntendedOperation(operation_id, at_ns, Kind.READ, account)
+            odd = order.operation_id % 2
+            target = placed.any_of(order.account, order.offset_ns, choice) if odd else None
+            return _about(Kind.LOOKUP, target, order) if target else _reading(Kind.READ, order)
         case Flow.POSITIONS | Flow.ORDERS | Flow.LOGIN:
-            return IntendedOperation(operation_id, at_ns, Kind(flow.value), account)
+            return _reading(Kind(flow.value), order)
         case _:
             assert_never(flow)
     # A cancel with nothing to cancel yet becomes the order that a later one can cancel, so the rate is kept.
-    passive = flow in (Flow.PASSIVE, Flow.CANCEL, Flow.REPLACE)
-    order = _place(options, draws, index, identity, Flow.PASSIVE if passive else flow)
-    placed.add(order, rests=passive)
-    return order
+    return placed.add(order, rests=True)
 
 
-def _about(kind: Kind, order: IntendedOperation, operation_id: int, at_ns: int) -> IntendedOperation:
-    return IntendedOperation(operation_id, at_ns, kind, order.account, order.client_order_id, order.symbol)
+def _about(kind: Kind, target: IntendedOperation, drawn: IntendedOperation) -> IntendedOperation:
+    name, symbol = target.client_order_id, target.symbol
+    return IntendedOperation(drawn.operation_id, drawn.offset_ns, kind, target.account, name, symbol)
 
 
-def _replacement(
-    options: ScheduleOptions, draws: _Draws, index: int, identity: tuple[int, int], order: IntendedOperation
-) -> IntendedOperation:
-    """The same order at another price and size, still away from the market."""
-    operation_id, at_ns = identity
-    ticks = draws.offset_ticks[index]
+def _reading(kind: Kind, drawn: IntendedOperation) -> IntendedOperation:
+    return IntendedOperation(drawn.operation_id, drawn.offset_ns, kind, drawn.account)
+
+
+def _replacement(target: IntendedOperation, drawn: IntendedOperation) -> IntendedOperation:
+    """The target at another price and size, still away from the market."""
+    ticks = abs(drawn.price_offset_ticks or 0)
     return IntendedOperation(
-        operation_id,
-        at_ns,
+        drawn.operation_id,
+        drawn.offset_ns,
         Kind.REPLACE,
-        order.account,
-        client_order_id=client_order_id(options.seed, operation_id),
-        symbol=order.symbol,
-        side=order.side,
-        quantity=draws.quantity[index],
-        price_offset_ticks=ticks if order.side is Side.SELL else -ticks,
-        replaces=order.client_order_id,
-    )
-
-
-def _place(
-    options: ScheduleOptions, draws: _Draws, index: int, identity: tuple[int, int], flow: Flow
-) -> IntendedOperation:
-    operation_id, at_ns = identity
-    side = Side.BUY if draws.side[index] else Side.SELL
-    ticks = draws.offset_ticks[index] if side is Side.SELL else -draws.offset_ticks[index]
-    order_type, time_in_force, offset = OrderType.LIMIT, TimeInForce.DAY, ticks
-    match flow:
-        case Flow.MARKETABLE:
-            time_in_force = TimeInForce.IOC if draws.choice[index] < 0.5 else TimeInForce.DAY
-            offset = -ticks
-        case Flow.MARKET:
-            order_type = OrderType.MARKET
-        case _:
-            pass
-    return IntendedOperation(
-        operation_id,
-        at_ns,
-        Kind.PLACE,
-        draws.account[index],
-        client_order_id(options.seed, operation_id),
-        options.symbols[draws.symbol[index]],
-        side,
-        order_type,
-        time_in_force,
-        draws.quantity[index],
-        None if order_type is OrderType.MARKET else offset,
+        target.account,
+        client_order_id=drawn.client_order_id,
+        symbol=target.symbol,
+        side=target.side,
+        quantity=drawn.quantity,
+        price_offset_ticks=ticks if target.side is Side.SELL else -ticks,
+        replaces=target.client_order_id,
     )

@@ -12,7 +12,7 @@ from loadtests.intended import IntendedOperation
 
 # Drawing one operation between two requests costs several times what it costs in a row, when the processor has what it
 # needs at hand; so many in a row hold up nobody for longer than a quarter of a millisecond.
-_AHEAD: Final = 50
+_AHEAD: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Turns:
 
     def take(self, *, not_before_ns: int = 0) -> IntendedOperation | None:
         """The next one; None at the end. What was meant to happen before ``not_before_ns`` is left out."""
-        while (operation := self._next()) is not None:
+        while operation := heappop(self._returned)[1] if self._returned else next(self._operations, None):
             if operation.offset_ns >= not_before_ns:
                 self._out += 1
                 return operation
@@ -66,11 +66,6 @@ class Turns:
         """Its trader was ended before its time had come: somebody else's turn."""
         self._out -= 1
         heappush(self._returned, (operation.operation_id, operation))
-
-    def _next(self) -> IntendedOperation | None:
-        if self._returned:
-            return heappop(self._returned)[1]
-        return next(self._operations, None)
 
 
 def _drawn_ahead(operations: Iterator[IntendedOperation]) -> Iterator[IntendedOperation]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from loadtests.intended import IntendedOperation, Kind
 from trading.core.orders import OPEN_STATUSES, OrderStatus, Side
 
@@ -74,11 +76,12 @@ def retargeted(operation: IntendedOperation, target: OpenOrder) -> IntendedOpera
     target may itself have replaced another order than was drawn.
     """
     if operation.kind is not Kind.REPLACE:
-        return operation._replace(client_order_id=target.client_order_id, symbol=target.symbol)
+        return replace(operation, client_order_id=target.client_order_id, symbol=target.symbol)
     if (operation.replaces, operation.symbol, operation.side) == (target.client_order_id, target.symbol, target.side):
         return operation
     ticks = abs(operation.price_offset_ticks or 1)
-    return operation._replace(
+    return replace(
+        operation,
         replaces=target.client_order_id,
         symbol=target.symbol,
         side=target.side,

@@ -19,15 +19,14 @@ from loadtests.clients import Answer
 from loadtests.intended import IntendedOperation, ScheduleOptions
 from loadtests.orders_api import OrdersApi, Result
 from loadtests.recorder import Recorder
-from loadtests.rows import row_of
+from loadtests.rows import EndedOperation
 from loadtests.schedule import operations
 from loadtests.shares import Share, Turns
 from loadtests.target import Target
 from reports.records import OutcomeKind
-from reports.rows import Operation
 from trading.core.orders import NS_PER_S
 
-GENERATOR_FULL = "generator full"
+_GENERATOR_FULL = b"generator full"
 _STOPPED = b"the generator was stopped before an answer came"
 
 
@@ -53,13 +52,13 @@ class OpenLoop:
     RecordingError when a recorded market cannot be read.
     """
 
-    def __init__(self, options: LoopOptions, target: Target, report: Callable[[Operation], None]) -> None:
+    def __init__(self, options: LoopOptions, target: Target, report: Callable[[EndedOperation], None]) -> None:
         self._options = options
         self._target = target
         self._report = report
         self._endless = isinf(options.schedule.duration_s)
         self._api = OrdersApi(target, connections=options.max_in_flight, deadline_s=options.deadline_s)
-        self._recorder = Recorder(options.record, options.share)
+        self._recorder = Recorder(options.record, options.share, target)
         self._in_flight: dict[int, tuple[IntendedOperation, int]] = {}
         self._closed = False
         self.over = Event()
@@ -117,12 +116,12 @@ class OpenLoop:
         # The answer to an operation that close() has recorded may still come.
         if self._closed or self._in_flight.pop(result.operation.operation_id, None) is None:
             return
-        row = self._row(result)
+        ended = self._ended(result)
         try:
-            self._recorder.add(row)
+            self._recorder.add(ended)
         except OSError as error:
             self._fail(error)
-        self._report(row)
+        self._report(ended)
         self._end_if_over()
 
     def _end_if_over(self) -> None:
@@ -133,19 +132,21 @@ class OpenLoop:
         self.failure = error
         self.over.set()
 
-    def _row(self, result: Result) -> Operation:
-        answer = result.answer
-        return row_of(
-            result.operation,
-            self._target,
-            self._start_ns,
-            outcome=result.outcome,
-            sent_ns=answer and answer.sent_ns,
-            done_ns=answer and answer.done_ns,
-            http_status=answer and answer.status,
-            order_id=result.order_id,
-            endpoint=result.endpoint,
-            answer=answer.body.decode(errors="replace") if answer else GENERATOR_FULL,
+    def _ended(self, result: Result) -> EndedOperation:
+        operation, answer = result.operation, result.answer
+        intended_ns = self._intended_ns(operation)
+        if answer is None:
+            return EndedOperation(operation, intended_ns, result.outcome, _GENERATOR_FULL)
+        return EndedOperation(
+            operation,
+            intended_ns,
+            result.outcome,
+            answer.body,
+            answer.sent_ns,
+            answer.done_ns,
+            answer.status,
+            result.order_id,
+            result.endpoint,
         )
 
 

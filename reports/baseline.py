@@ -19,6 +19,7 @@ from reports.latency import Scope, response_times
 from reports.likeness import likeness
 from reports.objectives import GOODPUT, STALENESS, Objective
 from reports.record import MissingPartError, Record
+from reports.results import VerdictKind
 from reports.run_folder import run_folders
 from reports.staleness import staleness
 
@@ -55,15 +56,16 @@ def series(record: Record, objective: Objective) -> Timed:
 def keep_baseline(folder: Path, objectives: Iterable[Objective], baselines: Mapping[str, Path]) -> None:
     """Writes baseline.parquet in ``folder``; ``baselines``: folders (a run's, or of repeats) by name.
 
-    Raises BaselineError when one cannot be compared with.
+    Runs of it that were INVALID are left out: how slow they were is not the platform's doing. Raises BaselineError when
+    one cannot be compared with.
     """
     tables = []
     for objective in objectives:
         if objective.baseline is None:
             continue
-        runs = run_folders(baselines[objective.baseline])
+        runs = [run for run in run_folders(baselines[objective.baseline]) if not _was_invalid(run)]
         if not runs:
-            raise BaselineError(f"the baseline {objective.baseline} holds no run")
+            raise BaselineError(f"the baseline {objective.baseline} holds no run that was fit to be judged")
         try:
             _require_alike(Record(folder), Record(runs[0]))
             tables += [_table(objective, run.name, series(Record(run), objective)) for run in runs]
@@ -83,6 +85,14 @@ def kept_baseline(record: Record, objective: Objective) -> list[Timed]:
         Timed(run["at_ns"].to_numpy(np.int64), run["value"].to_numpy(np.float64))
         for _, run in rows.groupby("run", sort=True)
     ]
+
+
+def _was_invalid(run: Path) -> bool:
+    """Not of one that was never judged: nothing is known against it."""
+    try:
+        return Record(run).verdict().verdict is VerdictKind.INVALID
+    except MissingPartError:
+        return False
 
 
 def _require_alike(record: Record, baseline: Record) -> None:

@@ -57,7 +57,7 @@ the database supervisor's ``supervisor_started`` {"primary"}, ``sync_set_shrunk`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -235,7 +235,7 @@ class TableWriter:
     """Streams rows of one schema to an Arrow IPC file; ``close`` turns it into Parquet.
 
     After a kill the ``.arrows`` file is still there and ``read_table`` reads every flushed batch of it.
-    A full disk surfaces as OSError from ``add``, ``flush`` or ``close``; what was flushed before stays readable.
+    A full disk surfaces as OSError from each method; what was flushed before stays readable.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, *, rows_per_batch: int = 2_000) -> None:
@@ -257,22 +257,26 @@ class TableWriter:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """A column that ``row`` leaves out is null."""
-        self.add_values(tuple(map(row.get, self._names)))
-
-    def add_values(self, row: tuple[Any, ...]) -> None:
-        """In the order of the schema's columns: a third of the time that a mapping takes."""
-        self._rows.append(row)
+        self._rows.append(tuple(map(row.get, self._names)))
         if len(self._rows) >= self._rows_per_batch:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
-            columns = zip(*self._rows, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
-            self._stream.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-            self._written += len(self._rows)
+            self._write(list(zip(*self._rows, strict=True)))
             self._rows = []
         self._file.flush()
+
+    def write_columns(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Rows as columns, in the order of the schema: a batch of their own, flushed at once."""
+        self.flush()
+        self._write(columns)
+        self._file.flush()
+
+    def _write(self, columns: Sequence[Sequence[Any]]) -> None:
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+        self._stream.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._written += len(columns[0])
 
     def close(self) -> None:
         self.flush()

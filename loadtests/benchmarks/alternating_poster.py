@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from time import process_time, time_ns
@@ -19,7 +20,7 @@ from locust import FastHttpUser, task
 
 from loadtests.intended import ScheduleOptions
 from loadtests.recorder import Recorder
-from loadtests.rows import row_of
+from loadtests.rows import EndedOperation
 from loadtests.schedule import operations
 from loadtests.shares import Share, Turns
 from loadtests.target import read_target
@@ -41,18 +42,28 @@ FOLDER: Final = Path(os.environ["ELSON_BENCHMARK_FOLDER"])
 TARGET: Final = read_target(FOLDER / "status.json")
 
 
+@dataclass(slots=True)
+class _Now:
+    """What all users do. No attributes of their class: writing one would make Python forget every lookup on it, which
+    the turns that look up more would pay for."""
+
+    recording: bool = False
+    posted: int = 0
+
+
+NOW: Final = _Now()
+
+
 class Poster(FastHttpUser):
     """Posts the same order again as soon as it is answered."""
 
-    recording: ClassVar[bool] = False
-    posted: ClassVar[int] = 0
     turns: ClassVar[Turns]
     recorder: ClassVar[Recorder]
 
     @task
     def post(self) -> None:
-        Poster.posted += 1
-        if not Poster.recording:
+        NOW.posted += 1
+        if not NOW.recording:
             self.client.post("/v2/orders", json=ORDER, headers=HEADERS)
             return
         operation = self.turns.take()
@@ -60,29 +71,28 @@ class Poster(FastHttpUser):
         self.turns.begun()
         sent_ns = time_ns()
         answer = self.client.post("/v2/orders", json=ORDER, headers=HEADERS)
-        row = row_of(
+        ended = EndedOperation(
             operation,
-            TARGET,
-            0,
-            outcome=OutcomeKind.OK,
-            sent_ns=sent_ns,
-            done_ns=time_ns(),
-            http_status=answer.status_code,
-            order_id=ORDER_ID,
-            endpoint=self.host,
-            answer=(answer.content or b"").decode(),
+            operation.offset_ns,
+            OutcomeKind.OK,
+            answer.content or b"",
+            sent_ns,
+            time_ns(),
+            answer.status_code,
+            ORDER_ID,
+            self.host,
         )
-        self.recorder.add(row)
+        self.recorder.add(ended)
 
 
 def take_turns() -> None:
     """Writes [recording, operations, processor seconds] of every turn so far, after each."""
     turns: list[tuple[bool, int, float]] = []
     while True:
-        posted, spent_s = Poster.posted, process_time()
+        posted, spent_s = NOW.posted, process_time()
         gevent.sleep(TURN_S)
-        turns.append((Poster.recording, Poster.posted - posted, process_time() - spent_s))
-        Poster.recording = not Poster.recording
+        turns.append((NOW.recording, NOW.posted - posted, process_time() - spent_s))
+        NOW.recording = not NOW.recording
         partial = FOLDER / "turns.partial"
         partial.write_text(json.dumps(turns))
         partial.replace(FOLDER / "turns.json")
@@ -91,7 +101,7 @@ def take_turns() -> None:
 def begin(**_: Any) -> None:
     schedule = ScheduleOptions(7, len(TARGET.accounts), tuple(TARGET.instruments), rate_per_s=5_000, duration_s=inf)
     Poster.turns = Turns(operations(schedule))
-    Poster.recorder = Recorder(FOLDER / "recorded", Share())
+    Poster.recorder = Recorder(FOLDER / "recorded", Share(), TARGET)
     gevent.spawn(take_turns)
 
 

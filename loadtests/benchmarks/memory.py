@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from loadtests.intended import ScheduleOptions
 from loadtests.recorder import Recorder
-from loadtests.rows import row_of
+from loadtests.rows import EndedOperation
 from loadtests.schedule import operations
 from loadtests.shares import Share, Turns
 from loadtests.target import target_of
@@ -31,7 +31,7 @@ from reports.records import OutcomeKind
 GOAL_MB = 300
 SMALL = 100_000
 _ORDER_ID = "80000000-0000-8000-8000-000000000001"
-_ANSWER = f'{{"id": "{_ORDER_ID}", "status": "new", "filled_qty": "0"}}'
+_ANSWER = f'{{"id": "{_ORDER_ID}", "status": "new", "filled_qty": "0"}}'.encode()
 
 
 def main() -> None:
@@ -78,24 +78,13 @@ def _record(number: int) -> float:
         duration_s=inf,
     )
     with TemporaryDirectory() as name:
-        recorder = Recorder(Path(name), Share())
+        recorder = Recorder(Path(name), Share(), target)
         turns = Turns(islice(operations(options), number))
         while (operation := turns.take()) is not None:
             turns.begun()
             at_ns = operation.offset_ns
-            row = row_of(
-                operation,
-                target,
-                0,
-                outcome=OutcomeKind.OK,
-                sent_ns=at_ns,
-                done_ns=at_ns,
-                http_status=200,
-                order_id=_ORDER_ID,
-                endpoint=target.apis[0],
-                answer=_ANSWER,
-            )
-            recorder.add(row)
+            ok, endpoint = OutcomeKind.OK, target.apis[0]
+            recorder.add(EndedOperation(operation, at_ns, ok, _ANSWER, at_ns, at_ns, 200, _ORDER_ID, endpoint))
         recorder.close()
         rows = pq.read_metadata(Path(name) / "operations-load.parquet").num_rows
         assert rows == number, f"{rows:,} of {number:,} operations are in the record"

@@ -7,10 +7,11 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadtests.arrivals import Replay
-from loadtests.intended import Kind, ScheduleOptions
+from loadtests.intended import IntendedOperation, Kind, ScheduleOptions
 from loadtests.replay import RecordingError, extent_of, read_day
 from loadtests.schedule import operations
 from simulator.days.recorder import Recorder
@@ -35,8 +36,8 @@ def test_orders_and_cancels_come_in_the_recordings_rhythm_at_the_rate_asked_for(
     assert got[3].client_order_id == got[0].client_order_id == "load-7-0"
     assert [operation.symbol for operation in got] == ["AAA", "AAA", "BBB", "AAA", "BBB"]
     assert [operation.account for operation in got] == [1, 1, 2, 1, 2]
-    assert got[1][6:11] == (Side.SELL, OrderType.LIMIT, TimeInForce.DAY, 100, 3)
-    assert got[2][6:11] == (Side.SELL, OrderType.MARKET, TimeInForce.DAY, 7, None)
+    assert _terms(got[1]) == (Side.SELL, OrderType.LIMIT, TimeInForce.DAY, 100, 3)
+    assert _terms(got[2]) == (Side.SELL, OrderType.MARKET, TimeInForce.DAY, 7, None)
     faster = [operation.offset_ns for operation in islice(operations(replace(options, rate_per_s=2.0)), 5)]
     assert faster == [operation.offset_ns // 2 for operation in got]
 
@@ -45,7 +46,8 @@ def test_after_its_end_a_recording_begins_again_with_orders_of_new_names(tmp_pat
     got = list(operations(replace(_options(tmp_path), duration_s=100.0)))
     assert len(got) == 100
     assert [operation.offset_ns for operation in got] == sorted(operation.offset_ns for operation in got)
-    assert got[5]._replace(operation_id=0, offset_ns=0, client_order_id="load-7-0") == got[0]
+    again = msgspec.structs.replace(got[5], operation_id=0, offset_ns=0, client_order_id="load-7-0")
+    assert again == got[0]
     names = [operation.client_order_id for operation in got if operation.kind is Kind.PLACE]
     assert len(set(names)) == len(names)
 
@@ -56,6 +58,10 @@ def test_what_holds_no_market_is_refused(tmp_path: Path, rows: Sequence[tuple[ob
         _record(tmp_path, rows)
     with pytest.raises(RecordingError, match=r"not a recorded day|a recording needs orders"):
         extent_of(read_day(tmp_path))
+
+
+def _terms(operation: IntendedOperation) -> tuple[object, ...]:
+    return msgspec.structs.astuple(operation)[6:11]
 
 
 def _options(folder: Path) -> ScheduleOptions:

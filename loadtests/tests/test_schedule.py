@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
 import pytest
 
+from loadtests.arrivals import Arrivals, Hawkes, Poisson, Ramp, Sine
+from loadtests.flows import PROFILES
 from loadtests.intended import TRADING_DAY, IntendedOperation, Kind, ScheduleOptions
 from loadtests.schedule import operations, schedule_digest
 from trading.core.orders import MAX_CLIENT_ORDER_ID_LENGTH, NS_PER_S, OrderType, Side
@@ -20,10 +23,26 @@ def test_the_same_seed_draws_the_same_schedule_and_another_seed_another() -> Non
     assert schedule_digest(schedule(replace(OPTIONS, seed=8))) != digest
 
 
+@pytest.mark.parametrize(
+    ("arrivals", "begins_with"),
+    [
+        (Poisson(), "f03fad46f235ddd7"),
+        (Ramp(to_per_s=500, over_s=20), "bcf611c035c7c707"),
+        (Sine(amplitude_per_s=200, period_s=8), "48fbf2a03657859c"),
+        (Hawkes(branching=0.7, decay_per_s=5), "a2bbfaa692d193d2"),
+    ],
+    ids=lambda value: type(value).__name__.lower(),
+)
+def test_a_seed_draws_what_it_always_drew(arrivals: Arrivals, begins_with: str) -> None:
+    """A seed named in an old report must still mean that run: however the drawing is done, its digest stays."""
+    options = replace(OPTIONS, arrivals=arrivals, mix=PROFILES["mixed"].mix)
+    assert schedule_digest(operations(options)).sha256.startswith(begins_with)
+
+
 def test_the_digest_notices_a_single_share_more() -> None:
     operations = schedule(OPTIONS)
     position = next(n for n, operation in enumerate(operations) if operation.quantity)
-    changed = operations[position]._replace(quantity=(operations[position].quantity or 0) + 1)
+    changed = msgspec.structs.replace(operations[position], quantity=(operations[position].quantity or 0) + 1)
     assert schedule_digest([*operations[:position], changed, *operations[position + 1 :]]) != schedule_digest(
         operations
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports.baseline import keep_baseline
+from reports.baseline import BaselineError, keep_baseline
 from reports.gate import judge
 from reports.objectives import parse_objective
 from reports.record import MissingPartError, Record
@@ -140,3 +140,17 @@ def test_a_change_over_repeats_is_that_of_all_runs_against_all_runs_of_the_basel
     assert verdict.verdict is kind
     assert "4 runs against 4 runs" in verdict.objectives[0].summary
     assert verdict.objectives[0].measured == pytest.approx(100 * (factor - 1), abs=1)
+
+
+def test_a_baselines_invalid_runs_are_nothing_to_compare_with(folder: Path, tmp_path: Path) -> None:
+    entry = {"objective": "latency_p50_ms", "max": "+30 %", "baseline": "before"}
+    judged = judge(Record(folder))
+    set_objectives(folder, entry)
+    before = [slowed(folder, factor, tmp_path / "before" / f"{factor}") for factor in (1.0, 1.1, 5.0)]
+    describe_repeats(tmp_path / "before", scenario="gate/x", repeats=3, seed=1)
+    rewrite(before[2], msgspec.structs.replace(judged, verdict=VerdictKind.INVALID))
+    after = slowed(folder, 1.0, tmp_path / "after")
+    keep_baseline(after, [parse_objective(entry)], {"before": tmp_path / "before"})
+    assert set(Record(after).frame("baseline")["run"]) == {"1.0", "1.1"}
+    with pytest.raises(BaselineError, match="holds no run that was fit"):
+        keep_baseline(after, [parse_objective(entry)], {"before": before[2]})

@@ -13,9 +13,10 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from loadtests.recorder import ROWS_PER_BATCH, Recorder
-from loadtests.rows import row_of
+from loadtests.rows import EndedOperation
 from loadtests.schedule import operations
 from loadtests.shares import Share
 from loadtests.target import target_of
@@ -39,13 +40,13 @@ LOADED = load_scenario(find_scenario("smoke"))
 def fill(folder: Path, written: Synchronized[int]) -> None:
     """The load's process: records until there is no room, and ends with the error's number."""
     target = target_of(status_of(["http://127.0.0.1:1"]))
-    drawn = next(operations(load_schedule(LOADED.scenario, 1)))._replace(account=0)
-    recorder = Recorder(folder, Share())
+    drawn = replace(next(operations(load_schedule(LOADED.scenario, 1))), account=0)
+    recorder = Recorder(folder, Share(), target)
     try:
         for number in count():
-            operation = drawn._replace(operation_id=number, offset_ns=number)
-            answer = os.urandom(2_000).hex()
-            recorder.add(row_of(operation, target, 1, outcome=OutcomeKind.OK, sent_ns=1, done_ns=1, answer=answer))
+            operation = replace(drawn, operation_id=number, offset_ns=number)
+            answer = os.urandom(2_000).hex().encode()
+            recorder.add(EndedOperation(operation, 1 + number, OutcomeKind.OK, answer, sent_ns=1, done_ns=1))
             written.value = number + 1
     except OSError as error:
         os._exit(error.errno or 1)
