@@ -140,7 +140,7 @@ def down_command(stack: StackId = None) -> int:
 
 @fault_app.command("add")
 def fault_add_command(
-    kind: Annotated[str, typer.Argument(help="latency, cut, kill, freeze, switchover, lose, wrong_delete.")],
+    kind: Annotated[str, typer.Argument(help="latency, cut, kill, freeze, switchover, lose, wrong_delete, disk_full.")],
     target: Annotated[str, typer.Argument(help="A link (engine->postgres) or a node (engine:active).")],
     value: Annotated[str | None, typer.Argument(help="As 150ms for latency, refuse or stall for cut.")] = None,
     duration: Annotated[str, typer.Option("--for", help="How long, as 10s; `good` is possible for kill.")] = "10s",

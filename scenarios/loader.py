@@ -15,6 +15,7 @@ from reports.search import value_text
 from scenarios.documents import Document, Location, Override, ScenarioError, read_document
 from scenarios.library import scenario_name
 from scenarios.model import Scenario, problems
+from stack.small_disk import unshare_mounts
 
 # pydantic's words speak of Python; a scenario's author knows YAML.
 _EXPECTED: Final = {
@@ -60,6 +61,16 @@ def load_scenario(path: Path, overrides: Sequence[Override] = ()) -> LoadedScena
     if loaded.scenario.search is not None:
         searched(loaded, loaded.scenario.search.to)
     return loaded
+
+
+def allow_small_disk(loaded: LoadedScenario) -> None:
+    """From now on this process may mount the disk that the scenario asks for, if any. Call it before anything runs.
+
+    Raises ScenarioError where that cannot be.
+    """
+    for one in (loaded, *variants_of(loaded)):
+        if one.scenario.topology.small_disk and (why := unshare_mounts()):
+            raise ScenarioError(one.document.told(("topology", "small_disk"), why))
 
 
 def variants_of(loaded: LoadedScenario) -> list[LoadedScenario]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
@@ -144,6 +144,8 @@ class TopologyPart(Part):
     apis: int = Field(default=2, ge=1, le=8)
     proxied: list[str] = Field(default_factory=list)
     """Links that carry a proxy, as engine->postgres; every other link is direct."""
+    small_disk: Literal["postgres:1", "postgres:2"] | None = None
+    """The server of the database whose data have a disk of their own, which a disk_full fills. Takes root."""
 
     @field_validator("instruments")
     @classmethod
@@ -162,6 +164,7 @@ class TopologyPart(Part):
             engines=self.engines,
             apis=self.apis,
             load_workers=load_workers or 0,
+            small_disk=self.small_disk,
         )
 
 

@@ -22,7 +22,7 @@ from scenarios.checks import run_checks
 from scenarios.commands import WRONG_USAGE, complain, print_json
 from scenarios.documents import Override, ScenarioError
 from scenarios.library import find_scenario
-from scenarios.loader import load_scenario
+from scenarios.loader import allow_small_disk, load_scenario
 from scenarios.progress import Progress
 from scenarios.repeats import find_baselines
 from scenarios.run import RunOptions
@@ -33,6 +33,7 @@ def run(name: str, overrides: Sequence[Override], *, seed: int | None, json: boo
     """The verdict is the last line of standard output with ``json``; then everything else goes to standard error."""
     try:
         loaded = load_scenario(find_scenario(name), overrides)
+        allow_small_disk(loaded)
     except ScenarioError as error:
         return complain(str(error), WRONG_USAGE)
     scenario = loaded.scenario

@@ -21,7 +21,7 @@ from scenarios.commands import WRONG_USAGE, complain, nodes_table, told
 from scenarios.control import offer_faults
 from scenarios.documents import ScenarioError
 from scenarios.library import find_scenario
-from scenarios.loader import load_scenario
+from scenarios.loader import allow_small_disk, load_scenario
 from scenarios.model import Scenario
 from scenarios.programs import scenario_topology, start_market, write_status
 from stack.embedded import EmbeddedStack
@@ -37,6 +37,7 @@ def up(scenario: str, *, market: bool, proxied: list[str], archive: Path | None,
         return complain("--archive: name its key with --key-file, or nobody can read it later", WRONG_USAGE)
     try:
         loaded = load_scenario(find_scenario(scenario))
+        allow_small_disk(loaded)
         topology = scenario_topology(_with_proxies(loaded.scenario, proxied))
         folder = new_run_folder(runs_root(os.environ), "up")
         with suppress(KeyboardInterrupt, asyncio.CancelledError):

@@ -7,6 +7,7 @@ from typing import Final
 
 from chaos.fault import Fault, FaultError
 from chaos.faults.cut import Cut
+from chaos.faults.disk_full import DiskFull
 from chaos.faults.freeze import Freeze
 from chaos.faults.kill import Kill
 from chaos.faults.latency import Latency
@@ -22,6 +23,7 @@ KINDS: Final[Mapping[str, type[Fault]]] = {
     "switchover": Switchover,
     "lose": Lose,
     "wrong_delete": WrongDelete,
+    "disk_full": DiskFull,
 }
 
 

@@ -30,6 +30,8 @@ class Lose:
             raise FaultError(f"only {Role.POSTGRES} as a whole can be lost and restored, got {self.target!r}")
         if not {Role.BACKUP, Role.SUPERVISOR} <= {node.role for node in topology.nodes}:
             raise FaultError("nobody could restore the database: that takes a backup process and a supervisor")
+        if topology.small_disk:
+            raise FaultError(f"{topology.small_disk} has a disk of its own: nothing restored can be moved to its place")
 
     async def aim(self, stack: EmbeddedStack) -> list[str]:
         """The standby first, so that nobody takes over meanwhile."""

@@ -24,11 +24,12 @@ import asyncpg
 from drills.failover_faults import KINDS, Drill, Ground, Kind
 from drills.holders import Holders
 from drills.load import Load
-from drills.small_disk import unshare_mounts
 from drills.tally import Tally, judge
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
 from stack.options import StackOptions
+from stack.postgres.nodes import PAIR
+from stack.small_disk import unshare_mounts
 from stack.topology import Instrument, Topology, platform_topology
 
 CLIENTS: Final = 8
@@ -93,7 +94,9 @@ HEADINGS: Final = f"{'':33}{'n':>3}{'min':>7}{'median':>7}{'max':>5}ms{'whole':>
 def topology(ground: Ground) -> Topology:
     accounts = generate_accounts(CLIENTS, cash_micros=10**15, shares={"AAA": 10**8})
     proxied = ("engine->postgres",) if ground is Ground.PROXIED else ()
-    return platform_topology(instruments=[Instrument("AAA", 10_000, 100_000_000)], accounts=accounts, proxied=proxied)
+    instruments = [Instrument("AAA", 10_000, 100_000_000)]
+    small_disk = PAIR[0] if ground is Ground.SMALL_DISK else None
+    return platform_topology(instruments=instruments, accounts=accounts, proxied=proxied, small_disk=small_disk)
 
 
 async def run_drills(counts: Mapping[str, int], folder: Path, *, seed: int = 1) -> dict[str, Row]:
@@ -124,13 +127,7 @@ async def _platform(ground: Ground, logs: Path, seed: int) -> AsyncIterator[tupl
         drill = Drill(stack, load, random.Random(seed))
         await load.answers_again(time.monotonic())
         await drill.whole()
-        if ground is Ground.SMALL_DISK:
-            await drill.onto_small_disk()
-        try:
-            yield drill, holders
-        finally:
-            if drill.disk:
-                drill.disk.unmount()
+        yield drill, holders
 
 
 async def _round(drill: Drill, row: Row) -> None:

@@ -16,7 +16,6 @@ import asyncpg
 import psutil
 
 from drills.load import Load
-from drills.small_disk import SmallDisk
 from stack.embedded import EmbeddedStack
 from stack.errors import ControlError, StackError, UnresolvedError
 from stack.postgres import sessions
@@ -39,7 +38,6 @@ class Drill:
     stack: EmbeddedStack
     load: Load
     random: random.Random
-    disk: SmallDisk | None = None  # under the data of the server that begins as the standby
     zombie_writes: int = 0
 
     @property
@@ -139,26 +137,17 @@ class Drill:
 
     async def fill_disk(self) -> float:
         """To the last byte, then there is space again. Counts from there on."""
-        assert self.disk is not None
-        if self.primary != self.disk.node:
+        disk = self.stack.small_disk
+        assert disk is not None
+        if self.primary != disk.node:
             await self.switch_over()
             await self.whole()
-        self.disk.fill()
+        disk.fill()
         await asyncio.sleep(_FULL_S)
-        self.disk.free()
+        disk.free()
         freed_s = time.monotonic()
         await self.load.answers_again(freed_s)
         return time.monotonic() - freed_s
-
-    async def onto_small_disk(self) -> None:
-        """The supervisor finds the standby's folder empty and copies the primary into it."""
-        node = self.stack.node(POSTGRES_STANDBY).name
-        await self.stack.kill(node)
-        await self._copies((RECEIVER,))
-        self.disk = SmallDisk(node, self.stack.postgres.data(node))
-        self.disk.mount()
-        await self._back(node)
-        await self.whole()
 
     async def whole(self) -> None:
         """Returns when every copy streams and counts, and every engine but one stands by: none that was deposed and

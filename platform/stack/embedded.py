@@ -32,6 +32,7 @@ from stack.redis import RedisPair, redis_url
 from stack.redis_watch import RedisWatch
 from stack.registry import ProcessEntry, RegistryEntry, ports_folder, remove_entry, sweep, write_entry
 from stack.roles import RoleWatch
+from stack.small_disk import SmallDisk
 from stack.startup import BACKUP_SOCKET, CONTROL_SOCKET, SUPERVISOR_SOCKET, Startup
 from stack.status import AccountStatus, InstrumentStatus, KeyStatus, NodeStatus, PersonStatus, StackStatus
 from stack.supervisor import EventSink, Supervisor
@@ -69,6 +70,7 @@ class EmbeddedStack:
         self.folder = Path(f"/tmp/elson-{self.stack_id}")  # short: the path of a Unix socket ends at 107 bytes
         self.control = ControlServer(self.folder / CONTROL_SOCKET)
         self.down_requested = asyncio.Event()
+        self.small_disk: SmallDisk | None = None  # once the start began, where the topology has one
         self._on_event = on_event
         self._supervisor = Supervisor(self._event, self._register)
         self._owner = ProcessEntry.of("owner", Identity.of(os.getpid()) or Identity(os.getpid(), -1))
@@ -296,6 +298,8 @@ class EmbeddedStack:
         self._postgres = self._names.postgres = PostgresWatch(
             self._supervisor, self._cluster(self._wiring), self._event
         )
+        if node := self.topology.small_disk:
+            self.small_disk = SmallDisk.mounted(node, self.postgres.data(node))
         self._redis = RedisPair(self.topology, self._wiring, self.folder / "redis")
         self._redis_watch = self._names.redis = RedisWatch(self._supervisor, self._redis, self._event)
         self._startup = Startup(
@@ -329,6 +333,8 @@ class EmbeddedStack:
             await self._session.close()
         if self._ports:
             self._ports.release()
+        if self.small_disk:
+            self.small_disk.unmount()
         shutil.rmtree(self.folder, ignore_errors=True)
         remove_entry(self.stack_id)
 

@@ -114,12 +114,15 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
+    """``small_disk``: the PostgreSQL server whose data have a disk of their own (``small_disk.SmallDisk``), if any."""
+
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
     instruments: tuple[Instrument, ...]
     accounts: tuple[Account, ...]
     keys: tuple[Key, ...] = ()
     people: tuple[Person, ...] = ()
+    small_disk: str | None = None
 
 
 class UnknownSelectorError(ValueError):
@@ -135,11 +138,13 @@ def platform_topology(
     apis: int = 2,
     feeds: int = 1,
     load_workers: int = 0,
+    small_disk: str | None = None,
 ) -> Topology:
     """The embedded platform: PostgreSQL cluster, Redis pair and sentinels, Toxiproxy, engines, apis, feeds, clients.
 
     A distributed load is ``load:1``, the master, and a node for each worker; all of them use the master's links.
-    ``proxied`` holds link selectors (see ``matching_links``); each link one matches gets a proxy.
+    ``proxied`` holds link selectors (see ``matching_links``); each link one matches gets a proxy. ``small_disk``
+    names one of the database's pair.
     Raises UnknownSelectorError for a selector that matches no link.
     """
     *pair, replica = postgres_nodes()
@@ -166,6 +171,7 @@ def platform_topology(
         links=tuple(Link(link.client, link.server, proxied=link.name in chosen) for link in links),
         instruments=tuple(instruments),
         accounts=tuple(accounts),
+        small_disk=small_disk,
     )
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "ELSON_RUNS": str(tmp_path / "runs"), "XDG_RUNTIME_DIR": str(tmp_path / "runtime")}
 
 
-def elson(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scenarios.cli", *arguments]
+def elson(
+    environment: Mapping[str, str], *arguments: str, through: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [*through, sys.executable, "-m", "scenarios.cli", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -71,6 +73,20 @@ def test_a_bad_scenario_file_is_refused_with_file_line_and_key_and_leaves_no_rec
     assert done.returncode == 2
     assert f"elson: {mine}:16: phases.warm_pu: unknown key; did you mean 'warm_up'?" in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
+    assert not Path(environment["ELSON_RUNS"]).exists()
+
+
+@pytest.mark.parametrize("command", [["run"], ["up", "--scenario"]])
+def test_a_small_disk_where_none_can_be_mounted_is_refused_before_anything_starts(
+    environment: dict[str, str], command: list[str]
+) -> None:
+    through = ("setpriv", "--bounding-set=-sys_admin") if os.getuid() == 0 else ()
+    name = "failover/postgres-disk-full"
+    done = elson(environment, *command, name, through=through)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"elson: {find_scenario(name)}:9: topology.small_disk: ")
+    assert len(done.stderr.splitlines()) == 1
     assert not Path(environment["ELSON_RUNS"]).exists()
 
 

@@ -69,6 +69,17 @@ WRONG = [
     ("at: 2 s", "at: 2 s\n    spread: 3 s", ["16: faults[0].spread: 3 s would let it start before"]),
     ("[engine->postgres]", "[engine->pg]", ["7: topology.proxied[0]: no link matches 'engine->pg'"]),
     ("[engine->postgres]", "[postgres]", ["7: topology.proxied[0]: 'postgres' is no link"]),
+    ("[engine->postgres]", '[engine->postgres]\n  small_disk: "postgres:1"', []),
+    (
+        "[engine->postgres]",
+        "[engine->postgres]\n  small_disk: redis:1",
+        ["8: topology.small_disk: should be 'postgres:1' or 'postgres:2'"],
+    ),
+    (
+        "latency\n    target: engine->postgres\n    value: 150 ms",
+        "disk_full\n    target: postgres:1",
+        ["17: faults[0].target: no server has"],
+    ),
     ("rate_per_s: 10", "rate_per_s: ten", ["10: load.rate_per_s: expected a number, got 'ten'"]),
     ("rate_per_s: 10", "rate_per_s: .nan", ["10: load.rate_per_s: expected a finite number, got nan"]),
     ("rate_per_s: 10", "rate_per_s: true", ["10: load.rate_per_s: expected a number, got True"]),
