@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from xdist.remote import Producer
 
 from stack.accounts import generate_accounts
 from stack.embedded import EmbeddedStack
@@ -17,6 +18,7 @@ from stack.topology import Instrument, Role, Topology, platform_topology
 from tests.admin.office import Office
 from tests.client import Client
 from tests.shared import SHARED, SharedStacks, heal
+from tests.workers import ByStack
 
 SYMBOLS = ("AAA", "BBB", "FED", "SHO")
 MARGIN = 6  # the index of the margin account, which owns no shares
@@ -50,6 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     turns = {module: (_turn(tests), place) for place, (module, tests) in enumerate(modules.items())}
     yield
     items.sort(key=lambda item: turns[_module(item)])  # after pytest has ordered them by their loops
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
+    return ByStack(config, log)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -14,6 +14,8 @@ from chaos.faults import KINDS
 from scenarios.checks import ALL_CHECKS
 from scenarios.library import find_scenario, profile_names, scenario_names
 from scenarios.loader import load_scenario
+from tests.shared import SHARED
+from tests.workers import stack_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("platform", "simulator", "loadtests", "chaos", "scenarios", "reports")
@@ -134,3 +136,16 @@ def _mocks(path: Path) -> Iterator[str]:
                 yield ast.unparse(node)
             case _:
                 pass
+
+
+def test_workers_are_given_modules_by_the_stack_their_tests_share(request: pytest.FixtureRequest) -> None:
+    asked: dict[str, set[str]] = {}
+    for item in request.session.items:
+        names = getattr(item, "fixturenames", ())
+        asked.setdefault(item.nodeid.partition("::")[0], set()).update(name for name in names if name in SHARED)
+    wrong = {module: (stack_of(module), names) for module, names in asked.items() if stack_of(module) != first(names)}
+    assert wrong == {}
+
+
+def first(names: set[str]) -> str | None:
+    return min(names, key=SHARED.index, default=None)
