@@ -152,6 +152,7 @@ async def test_pages_read_while_it_trades_miss_nothing_and_have_nothing_twice(
     await trading
     connection = await connect(platform.postgres_dsn(), "test")
     await all_recorded(connection)
+    await replayed(connection, platform.postgres_dsn("postgres:replica"))
     connection.terminate()
     for name, reader in readers.items():
         assert reader.pages > 3
