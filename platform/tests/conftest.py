@@ -55,8 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack:
-    return ByStack(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByStack | None:
+    return ByStack(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

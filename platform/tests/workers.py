@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from xdist.scheduler import LoadScopeScheduling
@@ -15,7 +16,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class ByStack(LoadScopeScheduling):
-    """xdist's own groups come with the tests' names, which pytest no longer lets it change."""
+    """By file, but for those. xdist's own groups come with the tests' names, which pytest no longer lets it change."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
@@ -29,10 +30,8 @@ def stack_of(module: str) -> str | None:
     The controlling process collects no tests, so it reads the fixtures off the source.
     """
     path = _ROOT / module
-    folders = [folder for folder in path.parents if folder.is_relative_to(_ROOT)]
-    asks = dict(_asks(path))
-    for conftest in (folder / "conftest.py" for folder in folders):
-        asks = dict(_asks(conftest)) | asks if conftest.exists() else asks
+    conftests = (folder / "conftest.py" for folder in reversed(path.parents) if folder.is_relative_to(_ROOT))
+    asks = dict(chain.from_iterable(map(_asks, (*filter(Path.exists, conftests), path))))  # the nearest one holds
     names, todo = set[str](), {name for name in asks if name.startswith("test_")}
     while todo:
         names |= todo
