@@ -19,7 +19,7 @@ from stack.backup.key import Key
 from stack.backup.sealed import SealedReader, SealedWriter
 from stack.backup.wal_names import PARTIAL, SegmentName, history_timeline
 
-VERSION: Final = 1
+VERSION: Final = 2  # of its segments, each is 4 MiB; in version 1 they had 16
 MAJOR_VERSION: Final = 16
 _ABOUT: Final = "archive.json"
 _LOG, _BASE, _CATALOGUE = "wal", "base", "catalogue"

@@ -109,7 +109,7 @@ def test_an_archive_is_of_one_cluster_one_key_and_one_version(archive: Archive, 
     sound = json.loads(about.read_text())
     for change, complaint in (
         ({"major_version": 15}, "is of PostgreSQL 15, this one is 16"),
-        ({"version": 2}, "is of version 2, expected 1"),
+        ({"version": 1}, "is of version 1, expected 2"),
         ({"system_identifier": "x"}, "is damaged: invalid literal"),
     ):
         about.write_text(json.dumps(sound | change))
