@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from socket import socket
 
 import msgspec
 import pytest
@@ -71,6 +72,17 @@ async def test_a_repetition_that_came_too_late_says_nothing_of_the_try_before() 
         with pytest.raises(OutcomeUnknownError):
             await client.execute(ORDER, 5.0)
     assert tries == 2
+
+
+async def test_a_command_that_no_connection_was_there_for_was_certainly_not_executed() -> None:
+    """However its deadline falls, here into the middle of a try: a full queue of connections answers nothing."""
+    with socket() as listening, socket() as first:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        first.connect(listening.getsockname())
+        async with EngineClient(("http://{}:{}".format(*listening.getsockname()),), capacity=10) as client:
+            with pytest.raises(EngineBusyError, match="no engine took"):
+                await client.execute(ORDER, 0.5)
 
 
 async def test_a_leader_that_was_deposed_without_having_heard_of_it_is_left() -> None:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Final
 
 import aiohttp
@@ -103,6 +104,19 @@ class _Lane:
         return batch
 
 
+def _doubt_what_goes_out() -> aiohttp.TraceConfig:
+    """A try is in doubt once it has a connection to go out on: none can be taken where nobody listens."""
+
+    async def connected(_session: object, context: SimpleNamespace, _params: object) -> None:
+        for waiting in context.trace_request_ctx or ():
+            waiting.doubtful_tries += 1
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(connected)
+    return trace
+
+
 class EngineClient:
     """Natural batching towards whichever engine leads. Use as an async context manager."""
 
@@ -114,7 +128,8 @@ class EngineClient:
         self._lane, self._urgent_lane = _Lane(capacity), _Lane(capacity)
 
     async def __aenter__(self) -> EngineClient:
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
+        connector = aiohttp.TCPConnector(limit=16)
+        self._http = aiohttp.ClientSession(connector=connector, trace_configs=[_doubt_what_goes_out()])
         lanes = (self._urgent_lane, *[self._lane] * _IN_FLIGHT)
         self._senders = {asyncio.create_task(self._send_all(lane)) for lane in lanes}
         return self
@@ -158,13 +173,9 @@ class EngineClient:
     async def _deliver(self, batch: list[_Waiting]) -> None:
         """Repeats until every command of the batch is answered or given up by its caller."""
         while batch := [waiting for waiting in batch if not waiting.answered.done()]:
-            for waiting in batch:
-                waiting.doubtful_tries += 1
             try:
                 answers = await self._post_while_leading(batch)
             except _NotTakenError as refusal:
-                for waiting in batch:
-                    waiting.doubtful_tries -= 1
                 self._refuse(batch, str(refusal))
                 await self._look_for_leader()
                 await asyncio.sleep(_RETRY_S)
@@ -184,9 +195,7 @@ class EngineClient:
     async def _post_while_leading(self, batch: list[_Waiting]) -> list[Answer]:
         """Posts to the leader; once the answer is late, watches whether another engine has taken over meanwhile."""
         leader = self._leader
-        post = asyncio.create_task(
-            self._post(leader, encode_commands((waiting.deadline_ns, waiting.command) for waiting in batch))
-        )
+        post = asyncio.create_task(self._post(leader, batch))
         try:
             while True:
                 done, _ = await asyncio.wait({post}, timeout=_SUSPICION_S)
@@ -198,12 +207,16 @@ class EngineClient:
         finally:
             post.cancel()
 
-    async def _post(self, engine: str, body: bytes) -> list[Answer]:
+    async def _post(self, engine: str, batch: list[_Waiting]) -> list[Answer]:
+        body = encode_commands((waiting.deadline_ns, waiting.command) for waiting in batch)
         try:
-            async with self._http.post(engine + COMMANDS_PATH, data=body) as response:
+            async with self._http.post(engine + COMMANDS_PATH, data=body, trace_request_ctx=batch) as response:
                 text = await response.read()
         except aiohttp.ClientConnectorError as error:
             raise _NotTakenError from error
+        if response.status in (409, 503):
+            for waiting in batch:
+                waiting.doubtful_tries -= 1
         match response.status:
             case 200:
                 return decode_answers(text)
