@@ -60,6 +60,22 @@ SELECT measured.*, (coalesce(done_ns, last_ns) - intended_ns) / 1e6 AS response_
 FROM measured, (SELECT max(coalesce(done_ns, intended_ns)) AS last_ns FROM operations)
 WHERE sent_ns IS NOT NULL AND NOT (errored AND outcome <> 'unknown');
 
+CREATE OR REPLACE VIEW usual_gap AS -- the longest span without an acknowledged order outside the windows of faults
+SELECT max(at_ns - before_ns) / 1e6 AS usual_ms
+FROM (SELECT at_ns, lag(at_ns) OVER (ORDER BY at_ns) AS before_ns FROM acknowledged) gap
+WHERE NOT EXISTS (FROM outages WHERE gap.at_ns >= window_start_ns AND gap.before_ns <= window_end_ns);
+
+CREATE OR REPLACE VIEW waiting AS -- how many of the load's orders waited for their answer, from each of these moments on
+WITH steps AS (
+    SELECT intended_ns AS at_ns, 1 AS step FROM operations WHERE source = 'load' AND kind = 'place' AND done_ns IS NOT NULL
+    UNION ALL SELECT done_ns, -1 FROM operations WHERE source = 'load' AND kind = 'place' AND done_ns IS NOT NULL)
+SELECT at_ns, sum(step) OVER (ORDER BY at_ns, step DESC ROWS UNBOUNDED PRECEDING) AS orders,
+    EXISTS (FROM outages WHERE at_ns BETWEEN window_start_ns AND window_end_ns) AS near_fault
+FROM steps;
+
+CREATE OR REPLACE VIEW sampled AS -- the metrics of the measured phase
+SELECT metrics.* FROM 'metrics.parquet' metrics, phases WHERE phase = 'measure' AND at_ns BETWEEN start_ns AND end_ns;
+
 -- name: orders_acknowledged
 SELECT count(*) FROM operations WHERE kind = 'place' AND outcome = 'ok';
 
@@ -77,6 +93,37 @@ SELECT quantile_disc(response_ms, [0.5, 0.99]) FROM answered WHERE kind = 'place
 
 -- name: outage
 SELECT fault_id, kind, target, outage_ms, last_before_ns, first_after_ns FROM outages ORDER BY window_start_ns;
+
+-- name: usual_gap
+FROM usual_gap;
+
+-- name: recovery
+WITH spans AS (
+    SELECT *, lead(window_start_ns, 1, (SELECT max(at_ns) + 1 FROM events)) OVER (ORDER BY window_start_ns) AS next_ns
+    FROM outages),
+first_good AS (
+    SELECT spans.*, CASE WHEN outage_ms <= coalesce(usual_ms, 0) THEN (SELECT min(at_ns) FROM acknowledged WHERE at_ns > began_ns)
+        WHEN first_after_ns <= (SELECT max(at_ns) FROM acknowledged) THEN first_after_ns END AS good_ns
+    FROM (SELECT *, window_start_ns AS began_ns FROM spans) spans, usual_gap),
+noticed AS (
+    SELECT spans.fault_id, min(at_ns) AS noticed_ns,
+        min(at_ns) FILTER (event = 'role_changed' AND role IN ('active', 'primary')) AS taken_over_ns
+    FROM spans JOIN events ON at_ns >= window_start_ns AND at_ns < next_ns
+    WHERE event IN ('role_changed', 'sync_set_shrunk', 'sync_set_grown', 'supervisor_step') GROUP BY spans.fault_id),
+drained AS (
+    SELECT fault_id, min(at_ns) AS drained_ns
+    FROM first_good, waiting, (SELECT coalesce(quantile_cont(orders::DOUBLE, 0.99), 0) AS usual FROM waiting WHERE NOT near_fault)
+    WHERE at_ns >= good_ns AND orders <= usual GROUP BY fault_id)
+SELECT fault_id, (noticed_ns - began_ns) / 1e6 AS noticed_ms, (taken_over_ns - began_ns) / 1e6 AS taken_over_ms,
+    (good_ns - began_ns) / 1e6 AS first_good_ms, (drained_ns - began_ns) / 1e6 AS drained_ms
+FROM first_good LEFT JOIN noticed USING (fault_id) LEFT JOIN drained USING (fault_id) ORDER BY began_ns;
+
+-- name: feed
+SELECT quality->>'subscribers' AS subscribers, quality->>'received' AS received, quality->>'reach' AS reach,
+    quality->>'gaps' AS gaps, quality->>'missed' AS missed, quality->>'breaks' AS breaks,
+    quality->'staleness_ms' AS staleness_ms, quality->'first_book_ms' AS first_book_ms, quality->'slow' AS slow
+FROM (SELECT filename, content::JSON AS quality FROM read_text('*.json')) -- of each process with subscribers, by itself
+WHERE contains(filename, 'feed_quality') ORDER BY filename;
 
 -- name: objectives
 SELECT unnest(objectives, recursive := true) FROM read_json('verdict.json', columns = {objectives: 'STRUCT(objective
@@ -130,6 +177,72 @@ FROM answered WHERE kind = 'place' ORDER BY ALL;
 
 -- name: checks
 SELECT name, verdict, summary FROM read_json('checks.json', columns = {name: 'VARCHAR', verdict: 'VARCHAR', summary: 'VARCHAR'});
+
+-- name: validity_phases
+SELECT phase, start_ns, (end_ns - start_ns) / 1e9 AS seconds FROM phases ORDER BY start_ns;
+
+-- name: validity_record
+SELECT parse_filename(filename) AS part, size AS bytes FROM read_blob(['*.parquet', '*.json', '*.jsonl']) ORDER BY part;
+
+-- name: validity_warm_up
+SELECT (SELECT count(*) FROM acknowledged WHERE at_ns < start_ns) AS acknowledged_before,
+    quantile_cont(response_ms, 0.5) FILTER (intended_ns < goes_on_ns) AS begins_ms,
+    quantile_cont(response_ms, 0.5) FILTER (intended_ns >= goes_on_ns) AS goes_on_ms
+FROM answered, (SELECT *, start_ns + round(0.2 * (end_ns - start_ns)) AS goes_on_ns FROM phases WHERE phase = 'measure')
+WHERE kind = 'place' AND NOT near_fault GROUP BY start_ns;
+
+-- name: validity_schedule
+SELECT count(*) FILTER (sent_ns < end_ns) AS sent, count(*) AS intended, quantile_disc(late_ms, 0.99) AS late_p99_ms,
+    avg((late_ms > 50)::INT) AS late_share
+FROM (SELECT *, (coalesce(sent_ns, end_ns) - intended_ns) / 1e6 AS late_ms FROM measured,
+    (SELECT end_ns FROM phases WHERE phase = 'measure') WHERE NOT starts_with(coalesce(answer, ''), 'the load''s worker was lost'));
+
+-- name: validity_offered
+SELECT count(*) AS intended, coalesce(max(intended_ns - before_ns), 0) / 1e9 AS longest_pause_s
+FROM (SELECT intended_ns, lag(intended_ns) OVER (ORDER BY intended_ns) AS before_ns FROM measured);
+
+-- name: validity_workers
+SELECT json->>'event' AS event, json->>'node' AS worker, (json->>'clock_offset_ns')::BIGINT / 1e6 AS clock_apart_ms,
+    json->>'not_offered' AS not_offered, json->>'unclear' AS unclear
+FROM read_ndjson_objects('events.jsonl', ignore_errors = true) WHERE starts_with(json->>'event', 'load_worker');
+
+-- name: validity_generator
+SELECT node, avg(value) AS percent_of_a_core, max(value) AS at_most, avg((value >= 90)::INT) AS share_at_a_full_core
+FROM sampled WHERE metric = 'cpu_percent' AND starts_with(node, 'load:') GROUP BY node ORDER BY node;
+
+-- name: validity_control
+SELECT count(*) AS probes, quantile_cont((done_ns - due_ns) / 1e6, 0.5) AS p50_ms,
+    quantile_disc((done_ns - due_ns) / 1e6, 0.99) AS p99_ms, avg((done_ns - due_ns > 50_000_000)::INT) AS slow_share
+FROM 'control.parquet', phases WHERE phase = 'measure' AND due_ns >= start_ns AND due_ns < end_ns;
+
+-- name: validity_machine
+WITH machine AS (
+    SELECT count(*) FILTER (metric = 'busy_percent') AS seconds, avg(value) FILTER (metric = 'busy_percent') AS busy,
+        avg(value) FILTER (metric = 'steal_percent') AS steal, avg(value) FILTER (metric = 'load_average') AS load_average
+    FROM sampled WHERE node = 'machine'),
+run AS (SELECT (content::JSON->'machine'->>'cores')::INT AS cores FROM read_text('run.json')),
+own AS (
+    SELECT sum(percent) AS percent FROM (
+        SELECT sum(value) / greatest(count(*), any_value(seconds)) AS percent
+        FROM sampled, machine WHERE metric = 'cpu_percent' GROUP BY node))
+SELECT busy / cores AS busy_percent, greatest(0, busy - percent) / cores AS others_percent, steal / cores AS stolen_percent,
+    load_average FROM machine, run, own;
+
+-- name: validity_clock
+SELECT max(abs(ms - before_ms)) AS longest_step_ms
+FROM (SELECT value AS ms, lag(value) OVER (ORDER BY at_ns) AS before_ms FROM sampled
+    WHERE node = 'machine' AND metric = 'clock_drift_ms');
+
+-- name: validity_samples
+SELECT count(*) AS orders_answered FROM answered WHERE kind = 'place';
+
+-- name: validity_faults
+SELECT json->>'fault_id' AS fault, bool_or(coalesce((json->'evidence'->>'bit')::BOOL, false)) AS bit,
+    max(json->'evidence'->>'summary') AS evidence
+FROM read_ndjson_objects('events.jsonl', ignore_errors = true) WHERE json->>'event' = 'fault' GROUP BY fault ORDER BY fault;
+
+-- name: run
+FROM read_json('run.json');
 
 -- name: nodes
 SELECT node, metric, at_ns, value FROM 'metrics.parquet' WHERE metric IN ('cpu_percent', 'rss_bytes') ORDER BY at_ns;

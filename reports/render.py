@@ -32,13 +32,6 @@ from reports.summary import summary_markdown
 from reports.timeline import NS_PER_S, measured
 from reports.validity import judge_validity
 
-# Where what no query tells comes from.
-_EXPRESSIONS: Final = {
-    "recovery": "reports.recovery.recoveries(record), from events.jsonl and operations.parquet",
-    "feed": "feed_quality.json, which loadtests.watching.quality made of what each subscriber of the load received",
-    "validity": "reports.validity.judge_validity(record), from events.jsonl, operations, metrics and control.parquet",
-    "run": "run.json",
-}
 QUERIES_FILE: Final = "queries.sql"
 OPENMETRICS_FILE: Final = "openmetrics.txt"
 JUDGEMENT: Final = ("verdict.json", "summary.md", "junit.xml", OPENMETRICS_FILE, "report.html")
@@ -80,7 +73,7 @@ def report_html(record: Record, verdict: Verdict) -> str:
         usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),
         settle_s=SETTLE_S,
         percentile_text=percentile_text,
-        sources={**queries.queries(), **_EXPRESSIONS},
+        sources=queries.queries(),
         views=queries.views(),
     )
 

@@ -23,11 +23,14 @@ from reports.latency import (
     latency_table,
     response_ms,
 )
-from reports.outage import outages
+from reports.outage import longest_usual_gap_ms, outages
 from reports.queries import connect, queries, text, views
 from reports.record import Record
+from reports.recovery import milestones, recoveries
 from reports.render import rebuild
 from reports.tests.synthetic import read_rows, write_table
+from reports.tests.test_render import QUALITY
+from reports.validity import judge_validity
 
 
 def as_recorded(_: Path) -> None:
@@ -163,12 +166,98 @@ def test_errors_and_what_the_charts_draw_are_what_their_queries_give(changed: Pa
     assert [tail[ms] for ms in x] == pytest.approx(list(y))
 
 
+def test_what_a_recovery_was_made_of_is_what_its_query_gives(changed: Path) -> None:
+    record = Record(changed)
+    told = {each.outage.fault.fault_id: [at for _, at in milestones(each)] for each in recoveries(record)}
+    found = {fault_id: moments for fault_id, *moments in rows_of(changed, "recovery")}
+    assert found == told
+    assert rows_of(changed, "usual_gap") == [(longest_usual_gap_ms(record),)]
+
+
+def a_worker_is_lost(folder: Path) -> None:
+    events = [
+        {"at_ns": 1, "event": "load_worker", "node": "load:1", "clock_offset_ns": -1_250_000},
+        {"at_ns": 2, "event": "load_worker", "node": "load:2", "clock_offset_ns": 30_000},
+        {"at_ns": 3, "event": "load_worker_lost", "node": "load:2", "not_offered": 12, "unclear": 3, "accepted": True},
+    ]
+    with (folder / "events.jsonl").open("a") as file:
+        file.writelines(json.dumps(event) + "\n" for event in events)
+
+
+def _said_of_workers(rows: list[Any]) -> str:
+    apart = [abs(ms) for event, _, ms, *_ in rows if event == "load_worker"]
+    lost = [row for row in rows if row[0] == "load_worker_lost"]
+    text = f"{len(apart) - len(lost)} of {len(apart)} workers stayed, clocks within {max(apart):.2f} ms; degraded: "
+    return text + "; ".join(
+        f"the load's worker {node} was lost: {not_offered} operations of its share were not offered, {unclear} may"
+        " have been sent"
+        for _, node, _, not_offered, unclear in lost
+    )
+
+
+# What a finding says, from the rows of its query.
+SAID: dict[str, Callable[[list[Any]], str]] = {
+    "phases": lambda rows: f"{len(rows)} phases: {', '.join(phase for phase, *_ in rows)}",
+    "warm_up": lambda rows: (
+        "{:,} orders of the load acknowledged before the measured phase;"
+        " median at the beginning {:.1f} ms, later {:.1f} ms".format(*rows[0])
+    ),
+    "schedule": lambda rows: (
+        "{:,} of {:,} operations sent, p99 {:,.1f} ms after their intended start, {:.2%} more than 50 ms late".format(
+            *rows[0]
+        )
+    ),
+    "offered": lambda rows: "{:,} operations intended, never more than {:.2f} s apart".format(*rows[0]),
+    "workers": _said_of_workers,
+    "generator": lambda rows: "; ".join(
+        f"{node} {mean:.0f} % of a core, at most {most:.0f} %" for node, mean, most, _ in rows
+    ),
+    "control": lambda rows: "{:,} probes of a no-op endpoint, p50 {:.1f} ms, p99 {:.1f} ms".format(*rows[0]),
+    "machine": lambda rows: (
+        f"{rows[0][0]:.0f} % of 2 cores busy, {rows[0][1] / 100:.0%} with others, {rows[0][2] / 100:.1%} stolen,"
+        f" load average {rows[0][3]:.1f}"
+    ),
+    "clock": lambda rows: "the clock never moved by more than {:.2f} ms in a second against the steady one".format(
+        *rows[0]
+    ),
+    "samples": lambda rows: "{:,} orders answered in the measured phase".format(*rows[0]),
+    "faults": lambda rows: f"{sum(row[1] for row in rows)} of {len(rows)} faults had their effect measured",
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_a_finding_says_is_what_its_query_gives(folder: Path, name: str) -> None:
+    a_worker_is_lost(folder)
+    (finding,) = (each for each in judge_validity(Record(folder)) if each.name == name)
+    assert SAID[name](rows_of(folder, f"validity_{name}")) == finding.summary
+
+
+def test_how_the_feed_served_is_what_its_query_gives(folder: Path) -> None:
+    with_feed_quality(folder)
+    told = Record(folder).feed_quality
+    found = rows_of(folder, "feed")
+    assert [[float(cell) for cell in row[:6]] for row in found] == [
+        [row.subscribers, row.received, row.reach, row.gaps, row.missed, row.breaks] for row in told
+    ]
+    assert [[json.loads(cell)["p99"] for cell in row[6:8]] for row in found] == [
+        [row.staleness_ms.p99, row.first_book_ms.p99] for row in told
+    ]
+
+
+def with_feed_quality(folder: Path) -> None:
+    for number in (1, 2):
+        (folder / f"feed_quality-{number}.json").write_text(json.dumps({**QUALITY, "received": 100 * number}))
+
+
 def test_each_query_gives_rows(folder: Path) -> None:
+    a_worker_is_lost(folder)
+    with_feed_quality(folder)
     rebuild(folder)
     assert [name for name in queries() if not rows_of(folder, name)] == []
 
 
 def test_the_page_shows_every_query_and_the_views_and_the_folder_holds_them(folder: Path) -> None:
+    with_feed_quality(folder)
     rebuild(folder)
     page = html.unescape((folder / "report.html").read_text())
     assert [name for name, query in queries().items() if query not in page] == []
