@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import secrets
 import sys
@@ -152,6 +153,8 @@ class Generator:
             record=_record_folder(self._options),
         )
         logging.getLogger(__name__).info("seed %d", options.schedule.seed)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: each look through it would hold up every operation for 70 ms
         self._trader.loop = self._loop = OpenLoop(options, self._target, self._report)
         if self._watcher is not None and self._profile.watching is not None:
             self._gallery = Gallery(self._target, self._profile.watching, self._environment, options.record, share)

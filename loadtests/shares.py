@@ -11,8 +11,8 @@ from typing import Final
 from loadtests.intended import IntendedOperation
 
 # Drawing one operation between two requests costs several times what it costs in a row, when the processor has what it
-# needs at hand; so many in a row hold up nobody for longer than a quarter of a millisecond.
-_AHEAD: Final = 100
+# needs at hand; so many in a row hold up nobody for longer than about a millisecond.
+_AHEAD: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
