@@ -13,7 +13,7 @@ from rich.text import Text
 from reports.compared import Comparison
 from reports.latency import Scope
 from reports.results import Verdict, VerdictKind
-from reports.summary import figure_rows
+from reports.summary import figure_rows, objective_rows, result_text, verdict_rows
 
 _STYLES: Final = {
     VerdictKind.PASS: "bold white on green",
@@ -53,11 +53,15 @@ def print_verdict(verdict: Verdict, folder: Path, console: Console | None = None
 
 
 def _side_by_side(verdict: Verdict) -> Table:
-    """A line a side, narrow enough for a terminal: the page has the rest."""
-    table = Table("", "verdict", *_OF_A_SIDE, box=None, padding=(0, 2), header_style="")
-    for side in verdict.sides:
-        figures = dict(figure_rows(side.figures))
-        table.add_row(*map(Text, (side.name, side.verdict, *(figures[name] for name in _OF_A_SIDE))))
+    """A line a side, narrow enough for a terminal: the page has the rest. A search has no figures, but an answer."""
+    columns = [row for row in verdict_rows(verdict) if row[0] in _OF_A_SIDE] or [
+        [title, *map(result_text, results)] for title, results in objective_rows(verdict)
+    ]
+    table = Table(box=None, padding=(0, 2), header_style="")
+    for title in ("", "verdict", *(title for title, *_ in columns)):
+        table.add_column(Text(title))
+    for number, side in enumerate(verdict.sides, 1):
+        table.add_row(*map(Text, (side.name, side.verdict, *(column[number] for column in columns))))
     return table
 
 

@@ -31,7 +31,7 @@ from reports.results import (
 )
 from reports.run_folder import SERIES_FILE, is_record, label_of, run_folders, write_json, write_text
 from reports.search import Search, Tried, capacity
-from reports.summary import summary_markdown, verdict_rows
+from reports.summary import objective_rows, summary_markdown, verdict_rows
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,19 +71,14 @@ def rebuild_series(folder: Path) -> Verdict:
 
 
 def _html(folder: Path, verdict: Verdict) -> str:
-    titles = dict.fromkeys(each.title or each.objective for side in verdict.sides for each in side.objectives)
     return page(
         "side_by_side.html.j2",
         {},
         verdict=verdict,
         folder=folder.name,
         rows=verdict_rows(verdict),
-        objectives=[(title, [_of(side, title) for side in verdict.sides]) for title in titles],
+        objectives=objective_rows(verdict),
     )
-
-
-def _of(side: SideResult, title: str) -> ObjectiveResult | None:
-    return next((each for each in side.objectives if title == (each.title or each.objective)), None)
 
 
 def judge_series(folder: Path) -> Verdict:

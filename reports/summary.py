@@ -8,6 +8,8 @@ from typing import Final
 from reports.record import MissingPartError, Record
 from reports.results import CheckResult, Figures, ObjectiveResult, Verdict
 
+# A figure that somebody has.
+_TOLD: Final = re.compile(r"\d")
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|!~&])")
 
 
@@ -20,27 +22,49 @@ def summary_markdown(record: Record, verdict: Verdict) -> str:
     seed = "" if verdict.seed is None else f", seed {verdict.seed}"
     lines = [f"# {verdict.verdict}: {_text(verdict.scenario)}{seed}", ""]
     lines += [f"- {_text(reason)}" for reason in verdict.reasons]
-    lines += ["", "| | |", "|---|---|"] if not verdict.sides else _head(["", *(side.name for side in verdict.sides)])
-    lines += [f"| {name} | {' | '.join(map(_text, values))} |" for name, *values in verdict_rows(verdict)]
-    lines += ["", "| objective | bound | result | |", "|---|---|---|---|"]
-    lines += map(_objective_line, verdict.objectives)
-    lines += ["", "| check | result | |", "|---|---|---|", *map(_check_line, checks), ""]
+    figures = [[name, *map(_text, values)] for name, *values in verdict_rows(verdict)]
+    figures += [[_text(name), *map(result_text, results)] for name, results in objective_rows(verdict)]
+    lines += _table(["", *([_text(side.name) for side in verdict.sides] or [""])], figures)
+    lines += _table(["objective", "bound", "result", ""], list(map(_objective_cells, verdict.objectives)))
+    lines += _table(["check", "result", ""], list(map(_check_cells, checks)))
+    lines.append("")
     return "\n".join(lines)
 
 
 def verdict_rows(verdict: Verdict) -> list[list[str]]:
-    """What the figures say, a line each: a name and its value, or its value on every side."""
+    """What the figures say, a line each: a name and its value, or its value on every side, where any side has one."""
     if not verdict.sides:
         return [[name, value] for name, value in figure_rows(verdict.figures)]
-    rows = {"verdict": [side.verdict.value for side in verdict.sides]}
+    rows: dict[str, list[str]] = {}
     for number, side in enumerate(verdict.sides):
         for name, value in figure_rows(side.figures):
             rows.setdefault(name, [""] * len(verdict.sides))[number] = value
-    return [[name, *values] for name, values in rows.items()]
+    told = [[name, *values] for name, values in rows.items() if any(map(_TOLD.search, values))]
+    return [["verdict", *(side.verdict.value for side in verdict.sides)], *told]
 
 
-def _head(columns: list[str]) -> list[str]:
-    return ["", f"| {' | '.join(map(_text, columns))} |", f"|{'---|' * len(columns)}"]
+def objective_rows(verdict: Verdict) -> list[tuple[str, list[ObjectiveResult | None]]]:
+    """Each objective of any side, and what came of it on every side."""
+    by_side = [{each.title or each.objective: each for each in side.objectives} for side in verdict.sides]
+    titles = dict.fromkeys(title for results in by_side for title in results)
+    return [(title, [results.get(title) for results in by_side]) for title in titles]
+
+
+def result_text(result: ObjectiveResult | None) -> str:
+    """Short enough for a cell."""
+    if result is None:
+        return "–"
+    measured = "" if result.measured is None else f" {result.measured:.4g}"
+    return _word(result.outcome) + measured
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Cells are Markdown."""
+    return ["", _line(head), f"|{'---|' * len(head)}", *map(_line, rows)] if rows else []
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def figure_rows(figures: Figures) -> list[tuple[str, str]]:
@@ -64,13 +88,13 @@ def figure_rows(figures: Figures) -> list[tuple[str, str]]:
     return rows
 
 
-def _objective_line(objective: ObjectiveResult) -> str:
+def _objective_cells(objective: ObjectiveResult) -> list[str]:
     name = _text(objective.title or objective.objective)
-    return f"| {name} | {_text(objective.asked)} | {_word(objective.outcome)} | {_text(objective.summary)} |"
+    return [name, _text(objective.asked), _word(objective.outcome), _text(objective.summary)]
 
 
-def _check_line(check: CheckResult) -> str:
-    return f"| {_text(check.title)} | {_word(check.verdict)} | {_text(check.summary)} |"
+def _check_cells(check: CheckResult) -> list[str]:
+    return [_text(check.title), _word(check.verdict), _text(check.summary)]
 
 
 def _word(outcome: str) -> str:

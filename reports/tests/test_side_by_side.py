@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
+from rich.console import Console
 
+from reports.console import print_verdict
 from reports.gate import judge
 from reports.record import MissingPartError, Record
 from reports.repeats import describe_repeats
@@ -101,6 +105,35 @@ def test_a_search_is_answered_by_the_runs_in_its_folder(folder: Path, tmp_path: 
     assert (verdict.verdict, found.low, found.high) == (VerdictKind.PASS, 200, 400)
     assert [each.name for each in verdict.sides] == ["100", "200", "200", "400"]
     assert "highest load.rate_per_s that holds" in (tree / "report.html").read_text()
+
+
+def test_variants_that_are_searches_show_what_each_found(folder: Path, tmp_path: Path) -> None:
+    """A search has no figures of its own: its answer is its one objective's."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    write_series(tree, Series(scenario="a/b", seed=7, variants=["one", "two"]))
+    for name, held in (("one", 400), ("two", 300)):
+        searched = side(tree, name)
+        write_run(folder, searched / f"20260101T000000Z-{held}")
+        search = Search("load.rate_per_s", start=held, most=held, within=100)
+        write_series(searched, Series(scenario="a/b", seed=7, search=search))
+        rebuild_series(searched)
+    verdict = rebuild_series(tree)
+    assert verdict.verdict is VerdictKind.PASS
+    out = io.StringIO()
+    print_verdict(verdict, tree, Console(file=out, width=120))
+    summary = (tree / "summary.md").read_text()
+    assert "| highest load.rate\\_per\\_s that holds | met 400 | met 300 |" in summary
+    assert "?" not in summary
+    assert "highest load.rate_per_s that holds" in out.getvalue()
+    assert all(re.search(rf"{name} +PASS +met {held}", out.getvalue()) for name, held in (("one", 400), ("two", 300)))
+
+
+def write_run(folder: Path, run: Path) -> None:
+    set_objectives(folder, {"objective": "lost_orders", "max": 0})
+    run.parent.mkdir(parents=True)
+    shutil.copytree(folder, run)
+    judge(Record(run))
 
 
 def test_the_same_runs_give_the_same_bytes_with_a_column_each(tree: Path) -> None:
