@@ -1,6 +1,6 @@
 """Does a day's memory grow with its length? The same market, four times the reference size, for six hours and for all
-but a whole day, each in a process of its own; its record goes to disk. In either the core's window of client_order_ids
-is full, and a hundred symbols are measured beside it, against one.
+but a whole day, each in a process of its own; its record goes to disk. A hundred symbols are measured beside it,
+against one.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,11 +58,7 @@ class Listing:
         return self.instrument.tick_micros
 
     def quote_at(self, at_ns: int) -> Quote:
-        quotes = self.quotes
-        if quotes[-1].at_ns <= at_ns:
-            return quotes[-1]
-        return quotes[max(0, bisect_right(quotes, at_ns, key=_at) - 1)]
-
-
-def _at(quote: Quote) -> int:
-    return quote.at_ns
+        for quote in reversed(self.quotes):  # nobody is so far away that there are many in between
+            if quote[0] <= at_ns:
+                return quote
+        return self.quotes[0]

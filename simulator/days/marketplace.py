@@ -17,6 +17,7 @@ from simulator.days.kernel import Kernel
 from simulator.days.listing import Listing, Quote
 from simulator.days.recorder import Recorder
 from simulator.market.gateway import Action
+from trading.core.client_order_ids import ClientOrderIds
 from trading.core.commands import (
     CancelOrder,
     ChangePhase,
@@ -55,6 +56,7 @@ from trading.core.orders import (
 )
 
 _QUOTES_KEPT = 4_096
+_IDS_KEPT = 100  # desks number their orders, so none comes again; to forget one much later costs as much as an order
 _NOBODY: Final = (None, 0)
 _MONEY_REASONS = (RejectReason.INSUFFICIENT_BUYING_POWER, RejectReason.INSUFFICIENT_SHARES)
 
@@ -77,6 +79,7 @@ class Marketplace:
     def __init__(self, kernel: Kernel, recorder: Recorder, fees: FeeSchedule) -> None:
         self.kernel, self.recorder = kernel, recorder
         self.exchange = Exchange()
+        self.exchange.venue.client_order_ids = ClientOrderIds(_IDS_KEPT)
         self.listings: dict[Symbol, Listing] = {}
         self.desks: list[Desk] = []
         self.refusals: dict[RejectReason, int] = {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 from simulator.days.kernel import Kernel
+from trading.core.orders import NS_PER_S
 
 
 def test_things_happen_in_order_of_time_and_of_asking() -> None:
@@ -42,3 +45,25 @@ def test_what_is_due_later_waits_for_the_next_run() -> None:
     assert not seen
     kernel.run(11)
     assert seen == ["then"]
+
+
+def test_what_is_due_long_after_it_was_asked_for_happens_in_order_with_what_is_asked_for_on_the_way() -> None:
+    kernel, rng, happened = Kernel(7_200 * NS_PER_S), random.Random(3), list[tuple[int, int]]()
+
+    def act(number: int) -> None:
+        happened.append((kernel.now_ns, number))
+        if number % 3 == 0:
+            ask(number + 1)
+
+    def ask(number: int) -> None:
+        at_ns = kernel.now_ns + rng.randrange(10 * NS_PER_S) // rng.choice((1, 1_000))
+        asked.append((at_ns, number))
+        kernel.at(at_ns, act, number)
+
+    asked: list[tuple[int, int]] = []
+    for number in range(0, 900, 3):
+        ask(number)
+    for second in (1, 2, 2.7, 30):
+        kernel.run(7_200 * NS_PER_S + int(second * NS_PER_S))
+        assert happened == sorted(due for due in asked if due[0] < kernel.now_ns)
+    assert len(happened) == len(asked) == 600
