@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from reports.run_folder import runs_root
 from simulator.days.live_report import LiveReport
 from simulator.days.live_session import trade_live
 from simulator.days.loader import DayError, LoadedDay, check_symbols, day_names, find_day
@@ -27,7 +29,6 @@ from simulator.facts.observed import RecordError, observe
 from stack.errors import StackError
 from stack.registry import find_stack
 
-_RUNS = Path("reports/runs")
 _EXIT_CODES = {FactVerdict.PASS: 0, FactVerdict.FAIL: 1, FactVerdict.CANNOT_TELL: 3}
 
 
@@ -52,7 +53,7 @@ def run_day(name: str, *, seed: int, out: Path | None, plots: bool, json: bool, 
     report: LiveReport | None = None
     try:
         loaded = find_day(name)
-        folder = out or _RUNS / f"market-{loaded.name}-{seed}"
+        folder = out or runs_root(os.environ) / f"market-{loaded.name}-{seed}"
         began = perf_counter()
         if live is None:
             simulation = Simulation(loaded.day, seed, folder)
@@ -89,11 +90,12 @@ def _trade(loaded: LoadedDay, seed: int, folder: Path, live: Live) -> tuple[Simu
     return simulation, simulation.close(), report
 
 
-def judge_runs(folders: Sequence[str], *, json: bool) -> int:
-    """0 when every fact passes, 1 when one fails, 3 when some cannot be told, 2 for what is no record."""
+def judge_runs(names: Sequence[str], *, json: bool) -> int:
+    """Of records, by path or by name in the folder of runs: 0 when every fact passes, 1 when one fails, 3 when some
+    cannot be told, 2 for what is no record."""
     findings: dict[str, list[Finding]] = {}
     try:
-        runs = [(Path(folder), read_summary(Path(folder))) for folder in folders]
+        runs = [(folder, read_summary(folder)) for folder in map(_record, names)]
         for symbol in sorted({symbol for _, summary in runs for symbol in summary["symbols"]}):
             observed = [
                 observe(folder, symbol, tick_micros=int(summary["symbols"][symbol]["tick_micros"]))
@@ -110,9 +112,14 @@ def judge_runs(folders: Sequence[str], *, json: bool) -> int:
         )
     else:
         for symbol, each in findings.items():
-            _print_findings(f"{symbol}, {len(folders)} run{'s'[: len(folders) > 1]}", each)
+            _print_findings(f"{symbol}, {len(runs)} run{'s'[: len(runs) > 1]}", each)
     worst = max((finding.verdict for each in findings.values() for finding in each), key=_badness)
     return _EXIT_CODES[worst]
+
+
+def _record(name: str) -> Path:
+    folder = runs_root(os.environ) / name
+    return folder if folder.is_dir() else Path(name)
 
 
 def _badness(verdict: FactVerdict) -> int:

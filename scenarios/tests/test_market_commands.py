@@ -59,6 +59,12 @@ def test_facts_are_told_one_by_one_and_a_crash_does_not_pass_for_an_ordinary_day
     assert "heavy tails" in shown.out
 
 
+def test_a_record_lies_with_all_runs_and_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELSON_RUNS", str(tmp_path))
+    assert json.loads(elson("run", "thin", "--seed", "4", "--json").out)["record"] == str(tmp_path / "market-thin-4")
+    assert "AAA, 1 run" in elson("facts", "market-thin-4").out
+
+
 def test_wrong_usage_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("title: x\nshows: y\nsymbols: []\n")
