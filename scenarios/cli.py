@@ -271,9 +271,7 @@ def db_rejoin_command(
 def market_run_command(
     day: Annotated[str, typer.Argument(help="A day of the catalogue (see `elson market list`), or a .yaml file.")],
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1)] = 1,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Else market-DAY-SEED in the folder of runs.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Else market-DAY-SEED, with all runs.")] = None,
     speed: Annotated[
         float | None,
         typer.Option(min=0.01, help="Trade on the running platform, this many times as fast as real time."),
@@ -305,9 +303,7 @@ def market_list_command() -> int:
 
 @market_app.command("facts")
 def market_facts_command(
-    runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Of one day with several seeds: by path or name.")
-    ],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Of one day, by path or name, each of a seed.")],
     json: Json = False,
 ) -> int:
     """Judge by the stylized facts of markets: 0 all pass, 1 one fails, 3 some cannot be told, 2 no record."""

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -127,15 +128,19 @@ def _badness(verdict: FactVerdict) -> int:
 
 
 def _document(finding: Finding) -> dict[str, Any]:
-    low, high = finding.interval
+    """What is not known, or has no end, is null."""
     return {
         "fact": finding.fact.name,
         "measure": finding.fact.measure,
-        "value": finding.estimate.value,
-        "interval": [low, high],
-        "range": [finding.fact.low, finding.fact.high],
+        "value": _known(finding.estimate.value),
+        "interval": [_known(end) for end in finding.interval],
+        "range": [_known(finding.fact.low), _known(finding.fact.high)],
         "verdict": finding.verdict,
     }
+
+
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 def _print_findings(title: str, findings: Sequence[Finding]) -> None:
@@ -148,12 +153,16 @@ def _print_findings(title: str, findings: Sequence[Finding]) -> None:
         table.add_row(
             fact.name,
             fact.measure,
-            f"{finding.estimate.value:.3f}",
-            f"{low:.3f} .. {high:.3f}",
-            f"{fact.low:.2f} .. {fact.high:.2f}",
+            _number(finding.estimate.value),
+            f"{_number(low)} .. {_number(high)}",
+            f"{_number(fact.low, 2)} .. {_number(fact.high, 2)}",
             f"[{colours[finding.verdict]}]{finding.verdict}[/]",
         )
     Console(highlight=False, width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}" if isfinite(value) else ""
 
 
 def _live_lines(live: dict[str, Any] | None) -> list[str]:
