@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from loadtests.intended import IntendedOperation, Kind
-from loadtests.rows import EndedOperation, columns_of
+from loadtests.rows import EndedOperation, columns_of, limit_price_micros
 from loadtests.target import target_of
 from loadtests.tests.runs import status_of
 from reports.records import OPERATIONS, OutcomeKind, TableWriter, read_table
@@ -54,6 +57,13 @@ def test_a_row_tells_in_its_own_words_what_was_intended_and_what_became_of_it(tm
         "outcome": "fail",
         "answer": "generator full",
     }
+
+
+@pytest.mark.parametrize(("ticks", "micros"), [(-9_999, 10_000), (-10_000, 10_000), (-20_000, 10_000)])
+def test_a_limit_price_is_at_least_a_tick_however_far_below_the_reference(ticks: int, micros: int) -> None:
+    instruments = target_of(status_of(["http://api"])).instruments
+    order = msgspec.structs.replace(ORDER, price_offset_ticks=ticks)
+    assert limit_price_micros(order, instruments) == micros
 
 
 def _rows(folder: Path, *ended: EndedOperation) -> list[dict[str, object]]:
