@@ -176,7 +176,8 @@ SELECT near_fault, response_ms, 100 * count(*) OVER (PARTITION BY near_fault ORD
 FROM answered WHERE kind = 'place' ORDER BY ALL;
 
 -- name: checks
-SELECT name, verdict, summary FROM read_json('checks.json', columns = {name: 'VARCHAR', verdict: 'VARCHAR', summary: 'VARCHAR'});
+SELECT -- what the check of this name in scenarios.checks found in the record
+    name, verdict, summary FROM read_json('checks.json', columns = {name: 'VARCHAR', verdict: 'VARCHAR', summary: 'VARCHAR'});
 
 -- name: validity_phases
 SELECT phase, start_ns, (end_ns - start_ns) / 1e9 AS seconds FROM phases ORDER BY start_ns;
