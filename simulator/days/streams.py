@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from math import exp, log
 
 import numpy as np
@@ -28,20 +29,20 @@ class Stream:
         self._seed, self._name = seed, name
         self._generator = generator(seed, name)
         self._normals_generator: np.random.Generator | None = None
-        self._uniforms: list[float] = []
-        self._normals: list[float] = []
+        self._uniforms = array("d")
+        self._normals = array("d")
 
     def uniform(self) -> float:
         """Within (0, 1]."""
         if not self._uniforms:
-            self._uniforms = (1.0 - self._generator.random(_BLOCK)).tolist()
+            self._uniforms = array("d", (1.0 - self._generator.random(_BLOCK)).tobytes())
         return self._uniforms.pop()
 
     def normal(self) -> float:
         if not self._normals:
             if self._normals_generator is None:
                 self._normals_generator = generator(self._seed, f"{self._name} normal")
-            self._normals = self._normals_generator.standard_normal(_BLOCK).tolist()
+            self._normals = array("d", self._normals_generator.standard_normal(_BLOCK).tobytes())
         return self._normals.pop()
 
     def between(self, low: float, high: float) -> float:
@@ -53,7 +54,7 @@ class Stream:
 
     def exponential(self, mean: float) -> float:
         if not self._uniforms:
-            self._uniforms = (1.0 - self._generator.random(_BLOCK)).tolist()
+            self._uniforms = array("d", (1.0 - self._generator.random(_BLOCK)).tobytes())
         return -mean * log(self._uniforms.pop())
 
     def lognormal(self, median: float, sigma: float) -> float:
