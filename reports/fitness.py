@@ -48,7 +48,7 @@ def warm_up_rule(warm_up_s: float) -> dict[str, Any]:
 
 def generator_had_time(record: Record) -> Judged:
     """A Locust process is one thread: near a whole core it is late, whatever it says."""
-    usage = _measured_metrics(record, "cpu_percent")
+    usage = measured_metrics(record, "cpu_percent")
     usage = usage[usage["node"].str.startswith(GENERATORS)]
     if not len(usage):
         raise MissingPartError("metrics holds no processor time of the load generator")
@@ -88,13 +88,13 @@ def control_stayed_fast(record: Record) -> Judged:
 
 def machine_was_ours(record: Record) -> Judged:
     """Processor time of the hypervisor's other guests (steal), and of processes that are not the run's."""
-    cores = _cores(record)
-    busy = _by_second(_measured_metrics(record, "busy_percent", MACHINE))
-    steal = _by_second(_measured_metrics(record, "steal_percent", MACHINE))
-    load = _by_second(_measured_metrics(record, "load_average", MACHINE))
+    cores = cores_of(record)
+    busy = _by_second(measured_metrics(record, "busy_percent", MACHINE))
+    steal = _by_second(measured_metrics(record, "steal_percent", MACHINE))
+    load = _by_second(measured_metrics(record, "load_average", MACHINE))
     if not len(busy) or not len(steal):
         raise MissingPartError("metrics holds nothing of the whole machine")
-    ours = _measured_metrics(record, "cpu_percent")
+    ours = measured_metrics(record, "cpu_percent")
     # Per node the mean over its own samples, then the sum: a node that was killed took nothing afterwards.
     seconds = len(busy)
     own = sum(float(rows["value"].sum()) / max(seconds, len(rows)) for _, rows in ours.groupby("node"))
@@ -117,7 +117,7 @@ def machine_was_ours(record: Record) -> Judged:
 
 def clock_ran_evenly(record: Record) -> Judged:
     """A clock that was set while times were taken makes each of them wrong by as much."""
-    drift = _measured_metrics(record, "clock_drift_ms", MACHINE)
+    drift = measured_metrics(record, "clock_drift_ms", MACHINE)
     ms = drift.sort_values("at_ns")["value"].to_numpy(np.float64)
     if len(ms) < 2:
         raise MissingPartError("metrics holds nothing of the machine's clock")
@@ -153,7 +153,8 @@ def warm_up_was_over(record: Record) -> Judged:
     return f"median at the beginning {begins:.1f} ms, later {goes_on:.1f} ms", reasons
 
 
-def _measured_metrics(record: Record, metric: str, node: str | None = None) -> pd.DataFrame:
+def measured_metrics(record: Record, metric: str, node: str | None = None) -> pd.DataFrame:
+    """The samples of the measured phase."""
     start_ns, end_ns = measured(record)
     samples = record.metrics
     chosen = (samples["metric"] == metric) & (samples["at_ns"] >= start_ns) & (samples["at_ns"] <= end_ns)
@@ -167,7 +168,8 @@ def _by_second(samples: pd.DataFrame) -> Floats:
     return values
 
 
-def _cores(record: Record) -> int:
+def cores_of(record: Record) -> int:
+    """Of the machine. Raises MissingPartError when run.json does not say."""
     cores = record.run.get("machine", {}).get("cores")
     if not isinstance(cores, int) or cores < 1:
         raise MissingPartError("run.json does not say how many cores the machine has")

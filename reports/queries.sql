@@ -245,5 +245,16 @@ FROM read_ndjson_objects('events.jsonl', ignore_errors = true) WHERE json->>'eve
 -- name: run
 FROM read_json('run.json');
 
+-- name: resources
+WITH run AS (SELECT (content::JSON->'machine'->>'cores')::INT AS cores FROM read_text('run.json')),
+used AS (
+    SELECT node AS name, avg(value) / 100 AS cores_used, max(value) / 100 AS at_most,
+        CASE WHEN split_part(node, ':', 1) IN ('machine', 'postgres', 'toxiproxy') THEN any_value(cores) ELSE 1 END AS could_use
+    FROM sampled, run WHERE metric = 'cpu_percent' OR (metric = 'busy_percent' AND node = 'machine') GROUP BY node),
+waited AS (
+    SELECT node AS name, avg(value) / 100 AS waited FROM sampled WHERE metric = 'run_queue_wait_percent' GROUP BY node)
+SELECT name, cores_used, at_most, could_use, cores_used / could_use AS share, waited
+FROM used LEFT JOIN waited USING (name) ORDER BY share DESC, name;
+
 -- name: nodes
 SELECT node, metric, at_ns, value FROM 'metrics.parquet' WHERE metric IN ('cpu_percent', 'rss_bytes') ORDER BY at_ns;

@@ -26,6 +26,7 @@ from reports.outage import SETTLE_S, Outage, longest_usual_gap_ms, outages
 from reports.pages import ms, page, utc
 from reports.record import MissingPartError, Record
 from reports.recovery import milestones, recoveries
+from reports.resources import bottleneck, uses
 from reports.results import Verdict
 from reports.run_folder import write_text
 from reports.summary import summary_markdown
@@ -54,6 +55,7 @@ def rebuild(folder: Path) -> Verdict:
 
 def report_html(record: Record, verdict: Verdict) -> str:
     """One page without any reference to the network. Everything from the record is escaped."""
+    used = _or(lambda: uses(record), [])
     return page(
         "report.html.j2",
         all_charts(record),
@@ -72,6 +74,8 @@ def report_html(record: Record, verdict: Verdict) -> str:
         outages=_or(lambda: outage_rows(record), []),
         usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),
         settle_s=SETTLE_S,
+        uses=used,
+        bottleneck=bottleneck(used) if used else "",
         percentile_text=percentile_text,
         sources=queries.queries(),
         views=queries.views(),

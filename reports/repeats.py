@@ -197,6 +197,11 @@ def _figures(each: list[Figures]) -> Figures:
         doubled_orders=total("doubled_orders"),
         unknown_orders=total("unknown_orders"),
         outages=_outages(each),
+        nearest_limit=max(
+            (figures.nearest_limit for figures in each if figures.nearest_limit is not None),
+            key=lambda nearest: nearest.share,
+            default=None,
+        ),
     )
 
 

@@ -88,6 +88,13 @@ class OutageFigure(msgspec.Struct, frozen=True, kw_only=True):
     runs: int = 1
 
 
+class NearestLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """The node, or the machine, that used the largest share of the processors that it could have had."""
+
+    name: str
+    share: float
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers that matter, for a terminal or a summary. None: the record does not tell."""
 
@@ -100,6 +107,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     doubled_orders: int | None = None
     unknown_orders: int | None = None
     outages: list[OutageFigure] = msgspec.field(default_factory=list)
+    nearest_limit: NearestLimit | None = None  # of repeats, in the run that came nearest
 
 
 class SideResult(msgspec.Struct, frozen=True, kw_only=True):

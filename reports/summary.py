@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from reports.record import MissingPartError, Record
-from reports.results import CheckResult, Figures, ObjectiveResult, Verdict
+from reports.results import CheckResult, Figures, NearestLimit, ObjectiveResult, Verdict
 
 # A figure that somebody has.
 _TOLD: Final = re.compile(r"\d")
@@ -78,6 +78,7 @@ def figure_rows(figures: Figures) -> list[tuple[str, str]]:
         ("unknown outcomes, resolved", _number(figures.unknown_orders)),
         ("operations offered / achieved", rates),
         ("p50 / p99 outside faults", quick),
+        ("nearest to its limit", _nearest(figures.nearest_limit)),
     ]
     for outage in figures.outages:
         never = "" if outage.recovered else ", not recovered"
@@ -99,6 +100,10 @@ def _check_cells(check: CheckResult) -> list[str]:
 
 def _word(outcome: str) -> str:
     return outcome.replace("_", " ")
+
+
+def _nearest(limit: NearestLimit | None) -> str:
+    return "?" if limit is None else f"{limit.name}, {limit.share:.0%} of its processors"
 
 
 def _number(value: float | None, digits: int = 0) -> str:

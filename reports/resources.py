@@ -1,0 +1,67 @@
+"""How near each part of a run was to its limit in the measured phase, and which was nearest: more load ends there.
+
+A process of one thread ends at one core, those of several at all of them, and all together at the machine. What is
+used is what the kernel counted, on average over the phase (or over as much of it as a node lived).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from reports.fitness import MACHINE, cores_of, measured_metrics
+from reports.record import MissingPartError, Record
+
+NEAR: Final = 0.8  # of its limit: from there on waiting grows faster than work
+_OF_SEVERAL: Final = ("postgres", "toxiproxy")  # processes or threads
+_TAKERS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Of a node, or of the machine. ``cores`` it used on average and in its busiest second, of the ``limit`` it could
+    have had; ``waited`` for one while it was ready to run, in cores (None: not measured)."""
+
+    name: str
+    cores: float
+    most: float
+    limit: int
+    waited: float | None
+
+    @property
+    def share(self) -> float:
+        return self.cores / self.limit
+
+
+def uses(record: Record) -> list[Use]:
+    """Nearest to its limit first. Raises MissingPartError when the record does not tell."""
+    cores = cores_of(record)
+    used, waited = measured_metrics(record, "cpu_percent"), measured_metrics(record, "run_queue_wait_percent")
+    busy = measured_metrics(record, "busy_percent", MACHINE)
+    if not len(busy):
+        raise MissingPartError("metrics holds nothing of the whole machine")
+    waits = waited.groupby("node")["value"].mean()
+    found = [_use(str(node), rows, cores, waits.get(node)) for node, rows in used.groupby("node", sort=True)]
+    return sorted([_use(MACHINE, busy, cores, None), *found], key=lambda use: (-use.share, use.name))
+
+
+def _use(name: str, samples: pd.DataFrame, cores: int, waited_percent: float | None) -> Use:
+    limit = cores if name.partition(":")[0] in (MACHINE, *_OF_SEVERAL) else 1
+    waited = None if waited_percent is None else float(waited_percent) / 100
+    return Use(name, float(samples["value"].mean()) / 100, float(samples["value"].max()) / 100, limit, waited)
+
+
+def bottleneck(found: list[Use]) -> str:
+    """A sentence that names it, or says that there was none. ``found``: as ``uses`` gives it."""
+    nearest = found[0]
+    of = f"its {nearest.limit} cores" if nearest.limit > 1 else "the one core that it can use"
+    whole = nearest.name == MACHINE
+    said = f"{'the machine' if whole else nearest.name}: {nearest.share:.0%} of {of}"
+    if whole:
+        takers = sorted(found[1:], key=lambda use: -use.cores)[:_TAKERS]
+        said += f", most by {', '.join(f'{use.name} ({use.cores:.0%} of one)' for use in takers)}"
+    if nearest.share >= NEAR:
+        return f"The bottleneck was {said}."
+    return f"Nothing was near its limit. The nearest was {said}."
