@@ -33,8 +33,10 @@ browser: # Chromium, for the test that opens the report; the test says so when t
 		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install chromium >/dev/null; } || true
 
 test: setup browser ## run all tests
-	@$(RUN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore=scenarios/tests/test_whole_run.py
+	@$(RUN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder \
+		--ignore=scenarios/tests/test_whole_run.py --ignore=loadtests/tests/test_frozen.py
 	@$(RUN)/pytest -q -n 2 scenarios/tests/test_whole_run.py # among themselves: beside other tests, runs are INVALID
+	@$(RUN)/pytest -q loadtests/tests/test_frozen.py # alone: it holds a latency to one per cent, others' time included
 
 check: .venv/.ready ## lint, format, types, import contracts
 	@$(RUN)/ruff check .
