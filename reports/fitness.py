@@ -14,12 +14,12 @@ import pandas as pd
 
 from reports.dependence import Floats
 from reports.latency import SAMPLES_BEYOND, Scope, response_times
+from reports.node_metrics import MACHINE, cores_of, measured_metrics
 from reports.record import MissingPartError, Record
 from reports.timeline import NS_PER_MS, measured
 
 Judged = tuple[str, list[str]]  # what is told of it, and why it is not well
 
-MACHINE: Final = "machine"
 GENERATORS: Final = "load:"
 FULL_CORE_PERCENT: Final = 90.0
 MAX_SHARE_AT_FULL_CORE: Final = 0.1
@@ -153,24 +153,6 @@ def warm_up_was_over(record: Record) -> Judged:
     return f"median at the beginning {begins:.1f} ms, later {goes_on:.1f} ms", reasons
 
 
-def measured_metrics(record: Record, metric: str, node: str | None = None) -> pd.DataFrame:
-    """The samples of the measured phase."""
-    start_ns, end_ns = measured(record)
-    samples = record.metrics
-    chosen = (samples["metric"] == metric) & (samples["at_ns"] >= start_ns) & (samples["at_ns"] <= end_ns)
-    if node is not None:
-        chosen &= samples["node"] == node
-    return samples[chosen]
-
-
 def _by_second(samples: pd.DataFrame) -> Floats:
     values: Floats = samples["value"].to_numpy(np.float64)
     return values
-
-
-def cores_of(record: Record) -> int:
-    """Of the machine. Raises MissingPartError when run.json does not say."""
-    cores = record.run.get("machine", {}).get("cores")
-    if not isinstance(cores, int) or cores < 1:
-        raise MissingPartError("run.json does not say how many cores the machine has")
-    return cores

@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from reports.fitness import MACHINE, cores_of, measured_metrics
+from reports.node_metrics import MACHINE, cores_of, measured_metrics
 from reports.record import MissingPartError, Record
 
 NEAR: Final = 0.8  # of its limit: from there on waiting grows faster than work

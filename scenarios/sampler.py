@@ -20,7 +20,7 @@ import aiohttp
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from reports.fitness import MACHINE
+from reports.node_metrics import MACHINE
 from reports.records import METRICS, TableWriter
 from scenarios.proc import Usage, usage_of
 from scenarios.servers import ServerSamples
