@@ -99,16 +99,17 @@ FROM usual_gap;
 
 -- name: recovery
 WITH spans AS (
-    SELECT *, lead(window_start_ns, 1, (SELECT max(at_ns) + 1 FROM events)) OVER (ORDER BY window_start_ns) AS next_ns
+    SELECT *, window_start_ns AS began_ns,
+        lead(window_start_ns, 1, (SELECT max(at_ns) + 1 FROM events)) OVER (ORDER BY window_start_ns) AS next_ns
     FROM outages),
 first_good AS (
     SELECT spans.*, CASE WHEN outage_ms <= coalesce(usual_ms, 0) THEN (SELECT min(at_ns) FROM acknowledged WHERE at_ns > began_ns)
         WHEN first_after_ns <= (SELECT max(at_ns) FROM acknowledged) THEN first_after_ns END AS good_ns
-    FROM (SELECT *, window_start_ns AS began_ns FROM spans) spans, usual_gap),
+    FROM spans, usual_gap),
 noticed AS (
     SELECT spans.fault_id, min(at_ns) AS noticed_ns,
         min(at_ns) FILTER (event = 'role_changed' AND role IN ('active', 'primary')) AS taken_over_ns
-    FROM spans JOIN events ON at_ns >= window_start_ns AND at_ns < next_ns
+    FROM spans JOIN events ON at_ns >= began_ns AND at_ns < next_ns
     WHERE event IN ('role_changed', 'sync_set_shrunk', 'sync_set_grown', 'supervisor_step') GROUP BY spans.fault_id),
 drained AS (
     SELECT fault_id, min(at_ns) AS drained_ns
