@@ -42,7 +42,8 @@ class Lose:
         for name in ran:
             await stack.kill(name)
         for name in aim:
-            await asyncio.to_thread(shutil.rmtree, stack.postgres.data(name))
+            # Moved away first: the supervisor may be giving a stopped standby what the receiver has.
+            await asyncio.to_thread(shutil.rmtree, stack.postgres.forget(name))
         return {"ran": ran}
 
     async def evidence(self, stack: EmbeddedStack, aim: list[str], facts: dict[str, Any]) -> Evidence:

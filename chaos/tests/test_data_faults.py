@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ async def count(stack: EmbeddedStack) -> int:
     return found
 
 
+def feed(log: Path) -> None:
+    """Files for a server that is gone, as the supervisor writes them, for as long as there is a folder."""
+    with contextlib.suppress(FileNotFoundError):
+        for number in range(100_000):
+            (log / f"fed.{number}").touch()
+
+
 @pytest.mark.stack
 async def test_what_is_deleted_or_lost_comes_back_from_the_backup(tmp_path: Path) -> None:
     topology = platform_topology(instruments=(), accounts=())
@@ -53,7 +61,9 @@ async def test_what_is_deleted_or_lost_comes_back_from_the_backup(tmp_path: Path
 
         losing = make_fault("lose", "postgres", None)
         aim = await losing.aim(stack)
+        feeding = asyncio.create_task(asyncio.to_thread(feed, stack.postgres.data(aim[0]) / "pg_wal"))
         facts = await losing.inject(stack, aim)
+        await feeding
         assert (await losing.evidence(stack, aim, facts)).bit
         await losing.undo(stack, aim)
         await losing.undo(stack, aim)

@@ -77,7 +77,7 @@ async def lose_both(cluster: PostgresCluster, backups: BackupProcess, row: Row) 
         began_s = time.monotonic()
         await asyncio.gather(*(cluster.host.kill(node) for node in (other(cluster.primary), cluster.primary, REPLICA)))
         for node in SERVERS:
-            _delete(cluster.cluster.data(node))
+            shutil.rmtree(cluster.cluster.forget(node), ignore_errors=True)
         promised = list(writers.acknowledged)
         folder = await _restored(backups, row, to="latest")
         await _taken_over(cluster, folder)
@@ -156,11 +156,6 @@ async def _newer(cluster: PostgresCluster, moment: datetime) -> bool:
     own = f"{cluster.record.timeline:08X}.history"
     history = (cluster.cluster.data(cluster.primary) / "pg_wal" / own).read_text()
     return f"before {moment:%Y-%m-%d %H:%M:%S.%f}".rstrip("0") not in history
-
-
-def _delete(data: Path) -> None:
-    """At one blow: somebody may be starting it again."""
-    shutil.rmtree(data.rename(data.with_name(f"{data.name}.lost")))
 
 
 async def run(rows: tuple[str, ...], rounds: int) -> dict[str, Row]:
