@@ -16,6 +16,7 @@ from stack.options import StackOptions
 from stack.topology import Role, platform_topology
 from tests.redis_pair import client_of, hit, whole_again
 from trading.infra import redis
+from trading.infra.sentinel import LIMIT_S
 
 pytestmark = pytest.mark.stack
 CLIENT = "api:1"  # its links to Redis are proxied
@@ -69,8 +70,11 @@ async def test_sentinels_that_hang_hold_up_nobody_and_without_any_the_known_prim
             await client.connection_pool.disconnect()
         with pytest.raises(redis.StreamError, match="none of 3 sentinels knows who leads elson"):
             await stranger.ping()
+        asking = asyncio.create_task(stranger.ping())  # knows nobody yet, so it has time for late answers
+        await asyncio.sleep(2 * LIMIT_S)
         for name in ("sentinel:1", "sentinel:2", "sentinel:3"):
             await servers.resume(name)
+        assert await asking
 
 
 async def test_a_server_that_does_not_say_that_it_leads_is_not_used(servers: EmbeddedStack) -> None:

@@ -12,6 +12,7 @@ from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnec
 from redis.exceptions import RedisError
 
 LIMIT_S: Final = 0.25  # for the sentinels' answers
+FIRST_LIMIT_S: Final = 2.0  # while nobody is known who could be taken instead
 
 Address = tuple[str, int]
 
@@ -38,7 +39,7 @@ class _Sentinels(Sentinel):
     def __init__(
         self, sentinels: Sequence[Address], reached_at: Mapping[Address, Address], options: Mapping[str, Any]
     ) -> None:
-        limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), LIMIT_S)
+        limits = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), FIRST_LIMIT_S)
         super().__init__(sentinels, sentinel_kwargs={**options, **limits, "db": 0})  # type: ignore[no-untyped-call]
         self._reached_at = reached_at
         self._last: Address | None = None
@@ -76,7 +77,8 @@ class _Sentinels(Sentinel):
         waiting = {asyncio.create_task(_told_by(sentinel, service)) for sentinel in self.sentinels}
         self._answers |= waiting
         loop = asyncio.get_running_loop()
-        until_s, told = loop.time() + LIMIT_S, list[_Told]()
+        until_s = loop.time() + (FIRST_LIMIT_S if self._last is None else LIMIT_S)
+        told = list[_Told]()
         while waiting and not self._suffices(told) and (left_s := until_s - loop.time()) > 0:
             done, waiting = await asyncio.wait(waiting, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             told += [answer for answer in (task.result() for task in done) if answer]
