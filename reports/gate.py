@@ -13,13 +13,12 @@ from reports.objectives import Objective, ObjectiveError, parse_objective
 from reports.outage import Outage, outages
 from reports.record import MissingPartError, Record
 from reports.records import OutcomeKind
-from reports.resources import uses
+from reports.resources import nearest_limit
 from reports.results import (
     EXIT_CODES,
     CheckResult,
     CheckVerdict,
     Figures,
-    NearestLimit,
     ObjectiveOutcome,
     ObjectiveResult,
     OutageFigure,
@@ -79,7 +78,7 @@ def figures_of(record: Record, checks: list[CheckResult]) -> Figures:
         doubled_orders=counts.get("doubled"),
         unknown_orders=counts.get("unknown"),
         outages=_or_none(lambda: [_outage_figure(outage) for outage in outages(record)]) or [],
-        nearest_limit=_or_none(lambda: _nearest_limit(record)),
+        nearest_limit=_or_none(lambda: nearest_limit(record)),
     )
 
 
@@ -139,11 +138,6 @@ def _outage_figure(outage: Outage) -> OutageFigure:
         outage_ms=outage.duration_ms,
         recovered=outage.recovered,
     )
-
-
-def _nearest_limit(record: Record) -> NearestLimit:
-    nearest = uses(record)[0]
-    return NearestLimit(name=nearest.name, share=nearest.share)
 
 
 def _acknowledged(record: Record) -> int:

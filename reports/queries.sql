@@ -257,5 +257,21 @@ waited AS (
 SELECT name, cores_used, at_most, could_use, cores_used / could_use AS share, waited
 FROM used LEFT JOIN waited USING (name) ORDER BY share DESC, name;
 
+-- name: commits
+WITH grown AS (
+    SELECT node, metric, at_ns, lag(at_ns) OVER counter AS since_ns, greatest(value - lag(value) OVER counter, 0) AS grown
+    FROM sampled WINDOW counter AS (PARTITION BY node, metric, labels ORDER BY at_ns)),
+counted AS (
+    SELECT node, sum(grown) FILTER (metric = 'engine_commit_seconds_count') AS commits,
+        sum(grown) FILTER (metric = 'engine_commit_seconds_sum') AS time_s,
+        sum(grown) FILTER (metric = 'engine_batch_commands_sum') AS commands,
+        (max(at_ns) FILTER (metric = 'engine_commit_seconds_count' AND grown > 0)
+            - min(since_ns) FILTER (metric = 'engine_commit_seconds_count' AND grown > 0)) / 1e9 AS span_s
+    FROM grown GROUP BY node),
+limits AS (SELECT node, max(value) AS at_most FROM sampled WHERE metric = 'engine_batch_limit_commands' GROUP BY node)
+SELECT node, commits / span_s AS per_s, 1_000 * time_s / commits AS mean_ms, time_s / span_s AS busy,
+    commands / commits AS commands, at_most, time_s / span_s * commands / commits / at_most AS share
+FROM counted JOIN limits USING (node) WHERE commits > 0 ORDER BY node;
+
 -- name: nodes
 SELECT node, metric, at_ns, value FROM 'metrics.parquet' WHERE metric IN ('cpu_percent', 'rss_bytes') ORDER BY at_ns;

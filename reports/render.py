@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reports import queries
 from reports.charts import all_charts
+from reports.commits import commits
 from reports.gate import judge
 from reports.junit import junit_xml
 from reports.latency import (
@@ -55,7 +56,6 @@ def rebuild(folder: Path) -> Verdict:
 
 def report_html(record: Record, verdict: Verdict) -> str:
     """One page without any reference to the network. Everything from the record is escaped."""
-    used = _or(lambda: uses(record), [])
     return page(
         "report.html.j2",
         all_charts(record),
@@ -74,8 +74,9 @@ def report_html(record: Record, verdict: Verdict) -> str:
         outages=_or(lambda: outage_rows(record), []),
         usual_gap_ms=_or(lambda: longest_usual_gap_ms(record), None),
         settle_s=SETTLE_S,
-        uses=used,
-        bottleneck=bottleneck(used) if used else "",
+        uses=_or(lambda: uses(record), []),
+        commits=_or(lambda: commits(record), []),
+        bottleneck=_or(lambda: bottleneck(record), ""),
         percentile_text=percentile_text,
         sources=queries.queries(),
         views=queries.views(),

@@ -1,7 +1,8 @@
 """How near each part of a run was to its limit in the measured phase, and which was nearest: more load ends there.
 
 A process of one thread ends at one core, those of several at all of them, and all together at the machine. What is
-used is what the kernel counted, on average over the phase (or over as much of it as a node lived).
+used is what the kernel counted, on average over the phase (or over as much of it as a node lived). Engines end at what
+they can commit, too (``reports.commits``).
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Final
 
 import pandas as pd
 
+from reports.commits import Commits, commits
 from reports.node_metrics import MACHINE, cores_of, measured_metrics
 from reports.record import MissingPartError, Record
+from reports.results import NearestLimit
 
 NEAR: Final = 0.8  # of its limit: from there on waiting grows faster than work
 _OF_SEVERAL: Final = ("postgres", "toxiproxy")  # processes or threads
@@ -53,15 +56,34 @@ def _use(name: str, samples: pd.DataFrame, cores: int, waited_percent: float | N
     return Use(name, float(samples["value"].mean()) / 100, float(samples["value"].max()) / 100, limit, waited)
 
 
-def bottleneck(found: list[Use]) -> str:
-    """A sentence that names it, or says that there was none. ``found``: as ``uses`` gives it."""
-    nearest = found[0]
-    of = f"its {nearest.limit} cores" if nearest.limit > 1 else "the one core that it can use"
-    whole = nearest.name == MACHINE
-    said = f"{'the machine' if whole else nearest.name}: {nearest.share:.0%} of {of}"
-    if whole:
-        takers = sorted(found[1:], key=lambda use: -use.cores)[:_TAKERS]
-        said += f", most by {', '.join(f'{use.name} ({use.cores:.0%} of one)' for use in takers)}"
+def nearest_limit(record: Record) -> NearestLimit:
+    """Raises MissingPartError when the record does not tell."""
+    limits = [NearestLimit(name=use.name, share=use.share) for use in uses(record)]
+    limits += [NearestLimit(name=each.name, share=each.share) for each in commits(record)]
+    return max(limits, key=lambda limit: limit.share)
+
+
+def bottleneck(record: Record) -> str:
+    """A sentence that names it, or says that there was none. Raises MissingPartError when the record does not tell."""
+    nearest, found = nearest_limit(record), uses(record)
+    said = next((_said(each) for each in commits(record) if each.name == nearest.name), None) or _used(found)
     if nearest.share >= NEAR:
         return f"The bottleneck was {said}."
     return f"Nothing was near its limit. The nearest was {said}."
+
+
+def _used(found: list[Use]) -> str:
+    nearest = found[0]
+    of = f"its {nearest.limit} cores" if nearest.limit > 1 else "the one core that it can use"
+    if nearest.name != MACHINE:
+        return f"{nearest.name}: {nearest.share:.0%} of {of}"
+    takers = sorted(found[1:], key=lambda use: -use.cores)[:_TAKERS]
+    most = ", ".join(f"{use.name} ({use.cores:.0%} of one)" for use in takers)
+    return f"the machine: {nearest.share:.0%} of {of}, most by {most}"
+
+
+def _said(most: Commits) -> str:
+    return (
+        f"the {most.name}: one was under way {most.busy:.0%} of the time, each took {most.mean_ms:,.0f} ms,"
+        f" with {most.commands:,.0f} commands of at most {most.limit:,}"
+    )

@@ -89,7 +89,7 @@ class OutageFigure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NearestLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """The node, or the machine, that used the largest share of the processors that it could have had."""
+    """What used the largest share of what it had: a node or the machine of processors, or an engine of its commits."""
 
     name: str
     share: float

@@ -103,7 +103,7 @@ def _word(outcome: str) -> str:
 
 
 def _nearest(limit: NearestLimit | None) -> str:
-    return "?" if limit is None else f"{limit.name}, {limit.share:.0%} of its processors"
+    return "?" if limit is None else f"{limit.name}, at {limit.share:.0%} of it"
 
 
 def _number(value: float | None, digits: int = 0) -> str:

@@ -6,7 +6,7 @@ Only time is invented: latencies are drawn, one fault slows every answer, one ki
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.fitness import warm_up_rule
+from reports.record import Record
 from reports.records import CONTROL, DATABASE_TABLES, FEED, METRICS, OPERATIONS, RECORD_VERSION
 from reports.run_folder import EventLog, write_json
 from reports.tests.synthetic_platform import MS, START_NS, Plan, S, Simulation, levels_of, order_row
 from reports.tests.synthetic_trading import ACCOUNTS, open_markets, trade
+from reports.timeline import measured
 from trading.core.exchange import Exchange
 from trading.core.state import state_of
+
+_COMMIT_COUNTERS = ("engine_commit_seconds_count", "engine_commit_seconds_sum", "engine_batch_commands_sum")
 
 
 def write_record(folder: Path, plan: Plan | None = None) -> Path:
@@ -54,6 +58,17 @@ def write_table(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> N
 def read_rows(folder: Path, name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = pq.read_table(folder / f"{name}.parquet").to_pylist()
     return rows
+
+
+def with_commits(folder: Path, node: str, totals: Sequence[tuple[float, float, float]], limit: float = 500.0) -> None:
+    """The engine's counters of commits, their seconds and their commands, second by second of the measured phase."""
+    rows = read_rows(folder, "metrics")
+    start_ns, _ = measured(Record(folder))
+    for second, total in enumerate(totals):
+        at = {"at_ns": start_ns + second * S, "node": node, "labels": ""}
+        values = dict(zip(_COMMIT_COUNTERS, total, strict=True)) | {"engine_batch_limit_commands": limit}
+        rows += [{**at, "metric": metric, "value": value} for metric, value in values.items()]
+    write_table(folder, "metrics", rows)
 
 
 def _engine_state(exchange: Exchange) -> dict[str, Any]:

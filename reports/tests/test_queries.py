@@ -28,7 +28,7 @@ from reports.queries import connect, queries, text, views
 from reports.record import Record
 from reports.recovery import milestones, recoveries
 from reports.render import rebuild
-from reports.tests.synthetic import read_rows, write_table
+from reports.tests.synthetic import read_rows, with_commits, write_table
 from reports.tests.test_render import QUALITY
 from reports.validity import judge_validity
 
@@ -262,12 +262,14 @@ def with_feed_quality(folder: Path) -> None:
 def test_each_query_gives_rows(folder: Path) -> None:
     a_worker_is_lost(folder)
     with_feed_quality(folder)
+    with_commits(folder, "engine:1", [(0, 0.0, 0), (10, 0.1, 20)])
     rebuild(folder)
     assert [name for name in queries() if not rows_of(folder, name)] == []
 
 
 def test_the_page_shows_every_query_and_the_views_and_the_folder_holds_them(folder: Path) -> None:
     with_feed_quality(folder)
+    with_commits(folder, "engine:1", [(0, 0.0, 0), (10, 0.1, 20)])
     rebuild(folder)
     page = html.unescape((folder / "report.html").read_text())
     assert [name for name, query in queries().items() if query not in page] == []

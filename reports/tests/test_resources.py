@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from reports.commits import commits
 from reports.gate import verdict_of
 from reports.queries import connect, queries
 from reports.record import Record
 from reports.render import rebuild
 from reports.resources import bottleneck, uses
 from reports.results import NearestLimit
-from reports.tests.synthetic import read_rows, write_table
+from reports.tests.synthetic import read_rows, with_commits, write_table
 
 
 def with_metric(folder: Path, node: str, metric: str, percent: float) -> None:
@@ -25,7 +26,7 @@ def with_metric(folder: Path, node: str, metric: str, percent: float) -> None:
 
 
 def said(folder: Path) -> str:
-    return bottleneck(uses(Record(folder)))
+    return bottleneck(Record(folder))
 
 
 def test_a_run_without_one_says_so_and_what_came_nearest(folder: Path) -> None:
@@ -65,7 +66,7 @@ def test_the_report_names_it_and_its_query_gives_every_row(folder: Path) -> None
     rebuild(folder)
     page = (folder / "report.html").read_text()
     assert "The bottleneck was the machine: 95% of its 2 cores" in page
-    assert "| nearest to its limit | machine, 95% of its processors |" in (folder / "summary.md").read_text()
+    assert "| nearest to its limit | machine, at 95% of it |" in (folder / "summary.md").read_text()
     with connect(folder) as connection:
         rows = connection.execute(queries()["resources"]).fetchall()
     told = [(use.name, use.cores, use.most, use.limit, use.share, use.waited) for use in uses(Record(folder))]
@@ -79,3 +80,51 @@ def test_a_record_without_the_machine_names_none(folder: Path) -> None:
     write_table(folder, "metrics", [row for row in read_rows(folder, "metrics") if row["node"] != "machine"])
     assert rebuild(folder).figures.nearest_limit is None
     assert "bottleneck" not in (folder / "report.html").read_text().partition("<script")[0].lower()
+
+
+# 40 commits of 50 ms in 4 s, with 10 commands each; nothing before, nothing after.
+STEADY = [
+    (100, 9.0, 100),
+    (100, 9.0, 100),
+    *((100 + 10 * n, 9 + 0.5 * n, 100 + 100 * n) for n in range(1, 5)),
+    (140, 11.0, 500),
+]
+
+
+def test_commits_are_counted_from_the_first_to_the_last(folder: Path) -> None:
+    with_commits(folder, "engine:1", STEADY)
+    with_commits(folder, "engine:2", [(0, 0.0, 0)] * 5, limit=0.0)  # never led
+    (found,) = commits(Record(folder))
+    assert (found.name, found.limit) == ("commits of engine:1", 500)
+    assert (found.per_s, found.mean_ms, found.busy, found.commands) == pytest.approx((10, 50, 0.5, 10))
+    assert found.share == pytest.approx(0.01)
+
+
+def test_an_engine_that_began_anew_is_not_below_nothing(folder: Path) -> None:
+    with_commits(folder, "engine:1", [(100, 9.0, 100), (110, 9.5, 200), (0, 0.0, 0), (10, 0.5, 100)])
+    (found,) = commits(Record(folder))
+    assert found.per_s == pytest.approx(20 / 3)
+    assert (found.mean_ms, found.commands) == pytest.approx((50, 10))
+
+
+def test_full_batches_one_after_the_other_are_the_bottleneck(folder: Path) -> None:
+    with_commits(folder, "engine:1", [(2 * n, 0.98 * n, 900 * n) for n in range(5)])
+    assert said(folder) == (
+        "The bottleneck was the commits of engine:1: one was under way 98% of the time, each took 490 ms, "
+        "with 450 commands of at most 500."
+    )
+    rebuild(folder)
+    assert "| nearest to its limit | commits of engine:1, at 88% of it |" in (folder / "summary.md").read_text()
+
+
+def test_the_query_of_the_commits_gives_every_row(folder: Path) -> None:
+    with_commits(folder, "engine:1", [(100, 9.0, 100), (110, 9.5, 200), (0, 0.0, 0), (10, 0.7, 100), (10, 0.7, 100)])
+    with_commits(folder, "engine:2", STEADY)
+    with_commits(folder, "engine:3", [(0, 0.0, 0)] * 5, limit=0.0)
+    rebuild(folder)
+    assert "<td>engine:2</td>" in (folder / "report.html").read_text()
+    with connect(folder) as connection:
+        rows = connection.execute(queries()["commits"]).fetchall()
+    told = [(e.node, e.per_s, e.mean_ms, e.busy, e.commands, e.limit, e.share) for e in commits(Record(folder))]
+    assert [row[0] for row in rows] == [row[0] for row in told] == ["engine:1", "engine:2"]
+    assert [row[1:] for row in rows] == [pytest.approx(row[1:]) for row in told]

@@ -19,6 +19,11 @@ class EngineMetrics:
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
             registry=registry,
         )
+        self.batch_limit = Gauge(
+            "engine_batch_limit_commands",
+            "Commands that one transaction takes of each lane at most; 0 before this engine led.",
+            registry=registry,
+        )
         self.commit_seconds = Histogram(
             "engine_commit_seconds", "Time of one durable commit.", buckets=LATENCY_BUCKETS_S, registry=registry
         )

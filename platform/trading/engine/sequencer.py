@@ -71,6 +71,7 @@ class Sequencer:
         self._payments = payments
         self._committed = committed
         self._metrics = metrics
+        metrics.batch_limit.set(MAX_BATCH_COMMANDS)
         self._done = metrics.commands.labels("done")  # looked up once, not per order
         self._records_per_state_hash = records_per_state_hash
         self._hashed = replica.sequence
