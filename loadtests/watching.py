@@ -84,12 +84,14 @@ def quality(watches: Sequence[Watch]) -> dict[str, Any]:
         "missed": sum(watch.missed for watch in watches),
         "breaks": sum(watch.breaks for watch in watches),
         "staleness_ms": {name: _age_ms(ages, share) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))},
+        "unserved": sum(not watch.first for watch in watches),
         "subscribed": len(waits),
         "first_book_ms": {"p50": _rank(waits, 0.5), "p99": _rank(waits, 0.99), "max": _rank(waits, 1.0)},
         "slow": {
             "subscribers": len(slow),
             "received": sum(watch.received for watch in slow),
             "let_go": sum(watch.breaks for watch in slow),
+            "kept": sum(not watch.breaks for watch in slow),
         },
     }
 

@@ -122,7 +122,8 @@ FROM first_good LEFT JOIN noticed USING (fault_id) LEFT JOIN drained USING (faul
 -- name: feed
 SELECT quality->>'subscribers' AS subscribers, quality->>'received' AS received, quality->>'reach' AS reach,
     quality->>'gaps' AS gaps, quality->>'missed' AS missed, quality->>'breaks' AS breaks,
-    quality->'staleness_ms' AS staleness_ms, quality->'first_book_ms' AS first_book_ms, quality->'slow' AS slow
+    coalesce(quality->>'unserved', '0') AS unserved, quality->'staleness_ms' AS staleness_ms,
+    quality->'first_book_ms' AS first_book_ms, quality->'slow' AS slow
 FROM (SELECT filename, content::JSON AS quality FROM read_text('*.json')) -- of each process with subscribers, by itself
 WHERE contains(filename, 'feed_quality') ORDER BY filename;
 

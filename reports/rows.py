@@ -85,6 +85,7 @@ class SlowReaders(msgspec.Struct, frozen=True, kw_only=True):
     subscribers: int = 0
     received: int = 0
     let_go: int = 0
+    kept: int = 0  # of the subscribers, those whose connections it never ended
 
 
 class FeedQuality(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +97,7 @@ class FeedQuality(msgspec.Struct, frozen=True, kw_only=True):
     gaps: int  # numbers left out, and how many messages that makes
     missed: int
     breaks: int  # connections that ended, or could not be had
+    unserved: int = 0  # of the subscribers, those who never got a book
     staleness_ms: Spread  # from the commit to the arrival, to a per cent
     subscribed: int
     first_book_ms: Spread  # from the wish to subscribe

@@ -30,6 +30,11 @@ def test_who_hears_nothing_any_more_has_less_reach_without_a_gap() -> None:
     assert (found["gaps"], found["reach"]) == (0, 6 / 8)
 
 
+def test_who_never_got_a_book_is_told_of() -> None:
+    assert quality([watched(1, 2), Watch(), Watch(slow=True)])["unserved"] == 1
+    assert quality([watched(1, 2), Watch(slow=True)])["slow"]["kept"] == 1
+
+
 def test_what_is_repeated_after_a_break_counts_once() -> None:
     assert watched(4, 5, 5, 4, 6).received == 3
 
@@ -47,7 +52,7 @@ def test_slow_ones_lower_nobodys_reach_and_are_told_apart() -> None:
     slow.take(next(iter(messages('[{"T": "o", "S": "AAA", "q": 1}]'))), AT_NS)
     found = quality([watched(1, 2, 3, 4), slow])
     assert (found["subscribers"], found["reach"], found["breaks"]) == (1, 1.0, 0)
-    assert found["slow"] == {"subscribers": 1, "received": 1, "let_go": 2}
+    assert found["slow"] == {"subscribers": 1, "received": 1, "let_go": 2, "kept": 0}
 
 
 def watched(*numbers: int, age_ms: float = 5.0) -> Watch:

@@ -246,10 +246,10 @@ def test_how_the_feed_served_is_what_its_query_gives(folder: Path) -> None:
     with_feed_quality(folder)
     told = Record(folder).feed_quality
     found = rows_of(folder, "feed")
-    assert [[float(cell) for cell in row[:6]] for row in found] == [
-        [row.subscribers, row.received, row.reach, row.gaps, row.missed, row.breaks] for row in told
+    assert [[float(cell) for cell in row[:7]] for row in found] == [
+        [row.subscribers, row.received, row.reach, row.gaps, row.missed, row.breaks, row.unserved] for row in told
     ]
-    assert [[json.loads(cell)["p99"] for cell in row[6:8]] for row in found] == [
+    assert [[json.loads(cell)["p99"] for cell in row[7:9]] for row in found] == [
         [row.staleness_ms.p99, row.first_book_ms.p99] for row in told
     ]
 

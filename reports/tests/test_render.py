@@ -53,6 +53,7 @@ QUALITY = {
     "gaps": 3,
     "missed": 7,
     "breaks": 2,
+    "unserved": 1,
     "staleness_ms": {"p50": 12.8, "p99": 30.4, "max": None},
     "subscribed": 20,
     "first_book_ms": {"p50": 29.0, "p99": 36.4, "max": 36.4},

@@ -11,6 +11,7 @@ from reports.results import CheckResult
 from reports.run_folder import write_json
 from scenarios.checks import (
     acknowledged,
+    audience,
     cancels,
     charges,
     conservation,
@@ -50,6 +51,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     feed.GAPS_CHECK,
     feed.BOOK_CHECK,
     order_updates.CHECK,
+    audience.CHECK,
 )
 
 
