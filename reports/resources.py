@@ -20,6 +20,7 @@ from reports.results import NearestLimit
 NEAR: Final = 0.8  # of its limit: from there on waiting grows faster than work
 _OF_SEVERAL: Final = ("postgres", "toxiproxy")  # processes or threads
 _TAKERS: Final = 3
+_OTHERS: Final = "what was not of the run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,10 @@ def _used(found: list[Use]) -> str:
     of = f"its {nearest.limit} cores" if nearest.limit > 1 else "the one core that it can use"
     if nearest.name != MACHINE:
         return f"{nearest.name}: {nearest.share:.0%} of {of}"
-    takers = sorted(found[1:], key=lambda use: -use.cores)[:_TAKERS]
-    most = ", ".join(f"{use.name} ({use.cores:.0%} of one)" for use in takers)
+    cores = {use.name: use.cores for use in found[1:]}
+    cores[_OTHERS] = nearest.cores - sum(cores.values())
+    takers = sorted(cores, key=lambda name: -cores[name])[:_TAKERS]
+    most = ", ".join(f"{name} ({cores[name]:.0%} of one)" for name in takers)
     return f"the machine: {nearest.share:.0%} of {of}, most by {most}"
 
 

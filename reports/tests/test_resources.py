@@ -59,6 +59,13 @@ def test_a_machine_that_is_full_is_named_with_who_filled_it(folder: Path) -> Non
     )
 
 
+def test_others_on_the_machine_are_told_of_when_they_filled_it(folder: Path) -> None:
+    with_metric(folder, "machine", "busy_percent", 190.0)
+    for node in ("engine:1", "engine:2", "api:1", "postgres:1", "load:1"):
+        with_metric(folder, node, "cpu_percent", 10.0)
+    assert "most by what was not of the run (140% of one), " in said(folder)
+
+
 def test_the_report_names_it_and_its_query_gives_every_row(folder: Path) -> None:
     with_metric(folder, "machine", "busy_percent", 190.0)
     with_metric(folder, "engine:2", "run_queue_wait_percent", 12.5)
