@@ -65,6 +65,12 @@ def objectives_of(record: Record) -> list[Objective]:
     return [parse_objective(entry) for entry in record.run.get("objectives", [])]
 
 
+def untold_by_checks(checks: list[CheckResult]) -> list[str]:
+    if not checks:
+        return ["no check ran"]
+    return [f"{check.title}: {check.summary}" for check in checks if check.verdict is CheckVerdict.CANNOT_TELL]
+
+
 def figures_of(record: Record, checks: list[CheckResult]) -> Figures:
     """The numbers that matter, as far as the record has them."""
     counts = _counts(checks)
@@ -114,10 +120,8 @@ def _beyond(objective: ObjectiveResult) -> str:
 
 
 def _untold(checks: list[CheckResult], objectives: list[ObjectiveResult]) -> list[str]:
-    silent = [f"{check.title}: {check.summary}" for check in checks if check.verdict is CheckVerdict.CANNOT_TELL]
     return [
-        *([] if checks else ["no check ran"]),
-        *silent,
+        *untold_by_checks(checks),
         *(f"{o.objective}: {o.summary}" for o in objectives if o.outcome is ObjectiveOutcome.CANNOT_TELL),
     ]
 

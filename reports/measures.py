@@ -72,6 +72,7 @@ def result(
     *,
     interval: Interval = _UNKNOWN,
     more_samples: int | None = None,
+    censored: bool = False,
 ) -> ObjectiveResult:
     return ObjectiveResult(
         objective=objective.name,
@@ -86,6 +87,7 @@ def result(
         at_least=objective.at_least,
         title=objective.title,
         more_samples=more_samples,
+        censored=censored,
     )
 
 
@@ -98,20 +100,21 @@ def _measure_percentile(record: Record, _: list[CheckResult], objective: Objecti
         return measure_change([series(record, objective)], kept_baseline(record, objective), objective)
     quantile = {**LATENCY, **STALENESS}[objective.name]
     samples = series(record, objective)
+    few = len(samples) < samples_needed(quantile)
     value = float(np.quantile(samples.values, quantile, method="inverted_cdf"))
     interval = percentile_interval(samples, quantile)
     outcome = decide(interval, objective)
     summary = f"{_what(objective)}: {_ms(value)} (95 % interval {_ms(interval.low)} to {_ms(interval.high)})"
     if outcome is not _CANNOT_TELL:
-        return result(objective, "ms", outcome, summary, value, interval=interval)
+        return result(objective, "ms", outcome, summary, value, interval=interval, censored=few)
     more = samples_to_decide(samples, quantile, objective.bound)
     if more == 0:
         share = float((samples.values > objective.bound).mean())
         outcome = _MET if value <= objective.bound else _MISSED
         summary += f": {share:.2%} were beyond {_ms(objective.bound)}"
-        return result(objective, "ms", outcome, summary, value, interval=interval)
+        return result(objective, "ms", outcome, summary, value, interval=interval, censored=few)
     summary += f": {len(samples):,} samples do not tell, {_more(more, 'samples', record, len(samples))}"
-    return result(objective, "ms", outcome, summary, value, interval=interval, more_samples=more)
+    return result(objective, "ms", outcome, summary, value, interval=interval, more_samples=more, censored=few)
 
 
 def _measure_goodput(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
@@ -194,10 +197,9 @@ def _measure_outage(record: Record, _: list[CheckResult], objective: Objective) 
     summary = f"longest outage{under} {worst.duration_ms:,.0f} ms, at {worst.fault.label}"
     if not worst.recovered:
         summary += ", and orders did not succeed again while they were offered"
-    met = worst.duration_ms <= objective.bound
-    if met and not all(outage.recovered for outage in found):
-        return result(objective, "ms", _CANNOT_TELL, summary, worst.duration_ms)
-    return result(objective, "ms", _met(met), summary, worst.duration_ms)
+    met, ended = worst.duration_ms <= objective.bound, all(outage.recovered for outage in found)
+    outcome = _CANNOT_TELL if met and not ended else _met(met)
+    return result(objective, "ms", outcome, summary, worst.duration_ms, censored=not ended)
 
 
 def _measure_redundancy(record: Record, _: list[CheckResult], objective: Objective) -> ObjectiveResult:
@@ -211,7 +213,8 @@ def _measure_redundancy(record: Record, _: list[CheckResult], objective: Objecti
         summary = (
             f"not every copy of the database counted again in the {worst.seconds:,.1f} s after {worst.fault.label}"
         )
-    return result(objective, "s", _met(worst.restored and worst.seconds <= objective.bound), summary, worst.seconds)
+    met = worst.restored and worst.seconds <= objective.bound
+    return result(objective, "s", _met(met), summary, worst.seconds, censored=not worst.restored)
 
 
 def _measure_count(record: Record, checks: list[CheckResult], objective: Objective) -> ObjectiveResult:

@@ -3,6 +3,7 @@
 A folder of repeats holds ``repeats.json`` and one run's folder for each. Repeats draw from seeds that follow one
 another, so that the moments of faults differ, too. An objective is decided by the mean over the valid runs and its
 interval (Student's t); what may never happen at all (a lost order, a violated check) is missed when one run missed it.
+Nor does a mean make good a run whose figure is a lower bound (nothing came back) or stands on too few samples.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from scipy.stats import t
 
 from reports.baseline import kept_baseline, series
 from reports.bounds import CONFIDENCE
-from reports.gate import objectives_of
+from reports.gate import objectives_of, untold_by_checks
 from reports.measures import measure_change
+from reports.objectives import LATENCY, STALENESS
 from reports.record import MissingPartError, Record
 from reports.results import (
     EXIT_CODES,
@@ -36,6 +38,7 @@ from reports.run_folder import REPEATS_FILE, run_folders, write_json
 
 MIN_VALID_SHARE: Final = 0.8
 _COUNTED: Final = ("lost_orders", "doubled_orders", "checks")
+_MET, _MISSED, _CANNOT_TELL = ObjectiveOutcome.MET, ObjectiveOutcome.MISSED, ObjectiveOutcome.CANNOT_TELL
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,15 @@ class Spread:
     high: float | None
     runs: int
     worst: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A run that can be judged; ``number``: which of all repeats it was, from 1 on."""
+
+    number: int
+    record: Record
+    verdict: Verdict
 
 
 def describe_repeats(folder: Path, *, scenario: str, repeats: int, seed: int) -> None:
@@ -71,23 +83,20 @@ def judge_together(folder: Path) -> Verdict:
 
 def together(folder: Path) -> Verdict:
     repeats, scenario, seed = planned(folder)
-    runs = run_folders(folder)
-    verdicts = [verdict_in(run) for run in runs]
-    valid = [v for v in verdicts if v is not None and v.verdict is not VerdictKind.INVALID]
-    unfit = [f"repeat {n} is INVALID: {_first(v)}" for n, v in enumerate(verdicts, start=1) if v not in valid]
+    valid, unfit = _sorted_out(run_folders(folder))
     invalid = _too_few(len(valid), repeats, unfit)
-    fit = [Record(run) for run, verdict in zip(runs, verdicts, strict=True) if verdict in valid]
-    objectives = [_over_repeats(fit, each) for each in zip(*(v.objectives for v in valid), strict=True)]
-    failed = [f"in one of the repeats: {violation}" for verdict in valid for violation in verdict.violated]
-    failed += [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is ObjectiveOutcome.MISSED]
-    untold = [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is ObjectiveOutcome.CANNOT_TELL]
-    untold += [f"repeat {n}: {_first(v)}" for n, v in enumerate(valid, start=1) if _untold_beside(v)]
+    fit = [run.record for run in valid]
+    objectives = [_over_repeats(fit, each) for each in zip(*(run.verdict.objectives for run in valid), strict=True)]
+    failed = [f"repeat {run.number}: {violation}" for run in valid for violation in run.verdict.violated]
+    failed += [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is _MISSED]
+    untold = [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is _CANNOT_TELL]
+    untold += [f"repeat {run.number}: {silent}" for run in valid for silent in untold_by_checks(run.record.checks())]
     kind = _kind(invalid, failed, untold)
     return Verdict(
         verdict=kind,
         exit_code=EXIT_CODES[kind],
         reasons=[*invalid, *failed, *untold],
-        figures=_figures([v.figures for v in valid]),
+        figures=_figures([run.verdict.figures for run in valid]),
         objectives=objectives,
         invalid=invalid,
         scenario=scenario,
@@ -104,6 +113,18 @@ def planned(folder: Path) -> tuple[int, str, int]:
         raise MissingPartError(f"{REPEATS_FILE} cannot be read: {error}") from error
 
 
+def _sorted_out(runs: Sequence[Path]) -> tuple[list[_Judged], list[str]]:
+    """Those that can be judged, and why the others cannot."""
+    valid, unfit = [], []
+    for number, run in enumerate(runs, start=1):
+        verdict = verdict_in(run)
+        if verdict is None or verdict.verdict is VerdictKind.INVALID:
+            unfit.append(f"repeat {number} is INVALID: {_first(verdict)}")
+        else:
+            valid.append(_Judged(number, Record(run), verdict))
+    return valid, unfit
+
+
 def _too_few(valid: int, repeats: int, unfit: list[str]) -> list[str]:
     least = max(2, math.ceil(MIN_VALID_SHARE * repeats))
     if valid >= least:
@@ -115,26 +136,49 @@ def _over_repeats(runs: list[Record], results: Sequence[ObjectiveResult]) -> Obj
     """One objective of all valid runs."""
     if results[0].unit == "%":
         return _change_over(runs, results[0])
-    first, known = results[0], [each.measured for each in results if each.measured is not None]
-    if len(known) < len(results):
+    least = max(results, key=lambda each: _weight(_at_best(each)))
+    known = [each.measured for each in results if each.measured is not None]
+    if len(known) < len(results) and _at_best(least) is not _MISSED:
         silent = next(each.summary for each in results if each.measured is None)
-        return msgspec.structs.replace(first, outcome=ObjectiveOutcome.CANNOT_TELL, summary=silent, measured=None)
+        return msgspec.structs.replace(results[0], outcome=_CANNOT_TELL, summary=silent, measured=None)
     spread = spread_of(known)
-    worst = min(known) if first.at_least else max(known)
-    summary = f"mean {spread.mean:,.4g} {first.unit} of {spread.runs} runs (95 % interval"
+    worst = min(known) if least.at_least else max(known)
+    summary = f"mean {spread.mean:,.4g} {least.unit} of {spread.runs} runs (95 % interval"
     summary += f" {_number(spread.low)} to {_number(spread.high)}; worst {worst:,.4g})"
-    outcome, more = _decided(first, results, spread)
-    if outcome is ObjectiveOutcome.CANNOT_TELL:
-        summary += ": does not tell" + (f", about {more:,} more runs would" if more else "")
+    outcome, more, why = _joint(least, spread)
     return msgspec.structs.replace(
-        first,
+        least,
         outcome=outcome,
-        summary=summary,
+        summary=summary + why,
         measured=spread.mean,
         low=spread.low,
         high=spread.high,
         more_samples=more,
+        censored=any(each.censored for each in results),
     )
+
+
+def _joint(least: ObjectiveResult, spread: Spread) -> tuple[ObjectiveOutcome, int | None, str]:
+    """The outcome of all runs, how many more would decide it, and why if it is not met; ``least`` leaves them least."""
+    alone, (outcome, more) = _at_best(least), _decided(least, spread)
+    if alone is not _MET and _weight(alone) >= _weight(outcome):
+        return alone, None, f"; one of them, whatever the mean: {least.summary}"
+    if outcome is _CANNOT_TELL:
+        return outcome, more, ": does not tell" + (f", about {more:,} more runs would" if more else "")
+    return outcome, more, ""
+
+
+def _weight(outcome: ObjectiveOutcome) -> int:
+    return (_MET, _CANNOT_TELL, _MISSED).index(outcome)
+
+
+def _at_best(result: ObjectiveResult) -> ObjectiveOutcome:
+    """What one run leaves possible for all. A percentile of too few samples is no lower bound: it never fails them."""
+    if result.objective in _COUNTED:
+        return result.outcome
+    if not result.censored or result.outcome is _MET:
+        return _MET
+    return _CANNOT_TELL if result.objective in (*LATENCY, *STALENESS) else result.outcome
 
 
 def _change_over(runs: list[Record], result: ObjectiveResult) -> ObjectiveResult:
@@ -143,27 +187,22 @@ def _change_over(runs: list[Record], result: ObjectiveResult) -> ObjectiveResult
     try:
         return measure_change([series(run, asked) for run in runs], kept_baseline(runs[0], asked), asked)
     except MissingPartError as error:
-        return msgspec.structs.replace(result, outcome=ObjectiveOutcome.CANNOT_TELL, summary=str(error))
+        return msgspec.structs.replace(result, outcome=_CANNOT_TELL, summary=str(error))
 
 
-def _decided(
-    objective: ObjectiveResult, results: Sequence[ObjectiveResult], spread: Spread
-) -> tuple[ObjectiveOutcome, int | None]:
-    outcomes = {each.outcome for each in results}
+def _decided(objective: ObjectiveResult, spread: Spread) -> tuple[ObjectiveOutcome, int | None]:
+    """By the mean, as far as that decides: what was counted is for each run by itself to miss."""
     if objective.objective in _COUNTED:
-        for outcome in (ObjectiveOutcome.MISSED, ObjectiveOutcome.CANNOT_TELL):
-            if outcome in outcomes:
-                return outcome, None
-        return ObjectiveOutcome.MET, None
+        return _MET, None
     if spread.low is None or spread.high is None:
-        return ObjectiveOutcome.CANNOT_TELL, None
+        return _CANNOT_TELL, None
     ends = (-spread.high, -spread.low) if objective.at_least else (spread.low, spread.high)
     bound = -objective.bound if objective.at_least else objective.bound
     if ends[1] <= bound:
-        return ObjectiveOutcome.MET, None
+        return _MET, None
     if ends[0] > bound:
-        return ObjectiveOutcome.MISSED, None
-    return ObjectiveOutcome.CANNOT_TELL, _runs_to_decide(spread, objective.bound)
+        return _MISSED, None
+    return _CANNOT_TELL, _runs_to_decide(spread, objective.bound)
 
 
 def _runs_to_decide(spread: Spread, bound: float) -> int | None:
@@ -225,11 +264,6 @@ def _outages(each: list[Figures]) -> list[OutageFigure]:
             )
         )
     return found
-
-
-def _untold_beside(verdict: Verdict) -> bool:
-    untold = any(o.outcome is ObjectiveOutcome.CANNOT_TELL for o in verdict.objectives)
-    return verdict.verdict is VerdictKind.INCONCLUSIVE and not untold
 
 
 def _kind(invalid: list[str], failed: list[str], untold: list[str]) -> VerdictKind:

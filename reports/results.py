@@ -38,6 +38,7 @@ class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``bound`` is the most that meets it, or with ``at_least`` the least; in the unit %, a change against a baseline.
     ``more_samples``: how many more of its samples would decide what could not be told.
+    ``censored``: ``measured`` is a lower bound of what it would have become, or of too few samples.
     """
 
     objective: str
@@ -52,6 +53,7 @@ class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
     at_least: bool = False
     title: str = ""
     more_samples: int | None = None
+    censored: bool = False
 
     @property
     def asked(self) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,10 +12,13 @@ from reports.gate import judge
 from reports.objectives import parse_objective
 from reports.record import MissingPartError, Record
 from reports.repeats import describe_repeats, judge_together, spread_of
-from reports.results import Verdict, VerdictKind
+from reports.results import CheckVerdict, ObjectiveOutcome, Verdict, VerdictKind
 from reports.run_folder import run_folders, write_json
+from reports.tests.conftest import write_checks
+from reports.tests.synthetic import read_rows, write_table
 from reports.tests.test_gate import set_objectives
 from reports.tests.test_measures import slowed
+from reports.timeline import faults
 
 
 def repeats(folder: Path, tree: Path, *outages_ms: float, bound: float = 1_000) -> Path:
@@ -85,6 +89,97 @@ def test_a_violated_check_in_one_run_fails_them_all(folder: Path, tmp_path: Path
     verdict = judge_together(tree)
     assert verdict.verdict is VerdictKind.FAIL
     assert "3 dollars too many" in verdict.reasons[0]
+
+
+def judged_repeats(folder: Path, tree: Path, *, count: int, **entry: Any) -> Path:
+    """Runs that are all alike, each judged by one objective."""
+    set_objectives(folder, entry)
+    tree.mkdir()
+    describe_repeats(tree, scenario="failover/x", repeats=count, seed=7)
+    for number in range(count):
+        judge(Record(Path(shutil.copytree(folder, tree / f"{number}"))))
+    return tree
+
+
+def test_copies_that_never_came_back_fail_the_repeats_as_they_fail_each_run(folder: Path, tmp_path: Path) -> None:
+    events = folder / "events.jsonl"
+    events.write_text("".join(line for line in events.read_text().splitlines(True) if "sync_set_grown" not in line))
+    tree = judged_repeats(folder, tmp_path / "t", count=5, objective="redundancy_s", max=45)
+    assert Record(tree / "0").verdict().verdict is VerdictKind.FAIL
+    verdict = judge_together(tree)
+    assert verdict.verdict is VerdictKind.FAIL
+    assert verdict.objectives[0].measured is not None
+    assert verdict.objectives[0].measured < 45
+    assert "whatever the mean: not every copy of the database counted again" in verdict.reasons[0]
+
+
+def test_copies_that_never_came_back_in_one_run_fail_all_though_another_run_cannot_tell(
+    folder: Path, tmp_path: Path
+) -> None:
+    tree = judged_repeats(folder, tmp_path / "t", count=3, objective="redundancy_s", max=45)
+    silent, lost, _ = run_folders(tree)
+    events = (lost / "events.jsonl").read_text().splitlines(True)
+    (lost / "events.jsonl").write_text("".join(line for line in events if "sync_set_grown" not in line))
+    (silent / "events.jsonl").write_text("".join(line for line in events if "supervisor_started" not in line))
+    assert judge(Record(silent)).verdict is VerdictKind.INCONCLUSIVE
+    assert judge(Record(lost)).verdict is VerdictKind.FAIL
+    assert judge_together(tree).objectives[0].outcome is ObjectiveOutcome.MISSED
+
+
+def unended(folder: Path) -> None:
+    """No order succeeds after the kill; the load ends soon after it."""
+    rows = read_rows(folder, "operations")
+    killed_ns = next(fault.began_ns for fault in faults(Record(folder).events) if fault.fault_id == "crash")
+    assert killed_ns is not None
+    for row in rows:
+        if row["kind"] == "place" and (row["done_ns"] or 0) > killed_ns:
+            row.update(outcome="fail", http_status=503)
+    write_table(folder, "operations", rows)
+
+
+def test_an_outage_that_never_ended_cannot_be_told_however_often_it_is_repeated(folder: Path, tmp_path: Path) -> None:
+    unended(folder)
+    tree = judged_repeats(folder, tmp_path / "t", count=5, objective="outage_ms", max=100_000, scope="crash")
+    assert Record(tree / "0").verdict().verdict is VerdictKind.INCONCLUSIVE
+    verdict = judge_together(tree)
+    assert (verdict.verdict, verdict.objectives[0].more_samples) == (VerdictKind.INCONCLUSIVE, None)
+    assert "orders did not succeed again while they were offered" in verdict.reasons[0]
+
+
+def test_an_outage_that_never_ended_in_one_run_fails_all_when_it_was_too_long_already(
+    folder: Path, tmp_path: Path
+) -> None:
+    tree = repeats(folder, tmp_path / "t", 600, 620, 640, 610)
+    shutil.rmtree(run_folders(tree)[3])
+    unended(folder)
+    judge(Record(Path(shutil.copytree(folder, tree / "3"))))
+    verdict = judge_together(tree)
+    assert (verdict.verdict, verdict.objectives[0].outcome) == (VerdictKind.FAIL, ObjectiveOutcome.MISSED)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "bound", "outcome"),
+    [("p90", 12, ObjectiveOutcome.MET), ("p99", 22, ObjectiveOutcome.CANNOT_TELL)],
+)
+def test_percentiles_that_no_run_tells_are_pooled_unless_samples_are_too_few(
+    folder: Path, tmp_path: Path, percentile: str, bound: float, outcome: ObjectiveOutcome
+) -> None:
+    """Runs of 521 samples each: enough for the p90, whose interval is too wide in each of them, but not for the p99."""
+    tree = judged_repeats(folder, tmp_path / "t", count=5, objective=f"latency_{percentile}_ms", max=bound)
+    assert Record(tree / "0").verdict().objectives[0].outcome is ObjectiveOutcome.CANNOT_TELL
+    (together,) = judge_together(tree).objectives
+    assert together.measured is not None
+    assert together.measured < bound
+    assert together.outcome is outcome
+
+
+def test_a_check_that_cannot_tell_is_told_of_beside_an_objective_that_cannot(folder: Path, tmp_path: Path) -> None:
+    write_checks(folder, CheckVerdict.CANNOT_TELL)
+    tree = judged_repeats(folder, tmp_path / "t", count=3, objective="latency_p90_ms", max=12)
+    assert Record(tree / "0").verdict().objectives[0].outcome is ObjectiveOutcome.CANNOT_TELL
+    verdict = judge_together(tree)
+    assert verdict.verdict is VerdictKind.INCONCLUSIVE
+    assert verdict.reasons[0] == "repeat 1: Acknowledged orders exist exactly once: <b>0 lost</b>"
 
 
 def test_an_invalid_run_is_left_out_and_too_many_of_them_make_all_invalid(folder: Path, tmp_path: Path) -> None:
