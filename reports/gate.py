@@ -45,7 +45,7 @@ def verdict_of(record: Record) -> Verdict:
     except (MissingPartError, ObjectiveError) as error:
         invalid.append(str(error))
     failed, untold = _failures(checks, objectives), _untold(checks, objectives)
-    gone = _never_recovered(record)
+    gone = never_recovered(record)
     kind = VerdictKind.FAIL if gone else _verdict_kind(invalid, failed, untold)
     return Verdict(
         verdict=kind,
@@ -71,6 +71,12 @@ def untold_by_checks(checks: list[CheckResult]) -> list[str]:
     return [f"{check.title}: {check.summary}" for check in checks if check.verdict is CheckVerdict.CANNOT_TELL]
 
 
+def never_recovered(record: Record) -> list[str]:
+    """The platform did not come back once it was healed: what is then missing in the record is its doing."""
+    events = _or_none(lambda: record.events) or []
+    return [f"the platform never recovered: {event.text('why')}" for event in events if event.event == "not_recovered"]
+
+
 def figures_of(record: Record, checks: list[CheckResult]) -> Figures:
     """The numbers that matter, as far as the record has them."""
     counts = _counts(checks)
@@ -89,12 +95,6 @@ def figures_of(record: Record, checks: list[CheckResult]) -> Figures:
 
 
 # -- judging ---------------------------------------------------------------------------------------
-
-
-def _never_recovered(record: Record) -> list[str]:
-    """The platform did not come back once it was healed: what is then missing in the record is its doing."""
-    events = _or_none(lambda: record.events) or []
-    return [f"the platform never recovered: {event.text('why')}" for event in events if event.event == "not_recovered"]
 
 
 def _verdict_kind(invalid: list[str], failed: list[str], untold: list[str]) -> VerdictKind:

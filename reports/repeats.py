@@ -4,6 +4,7 @@ A folder of repeats holds ``repeats.json`` and one run's folder for each. Repeat
 another, so that the moments of faults differ, too. An objective is decided by the mean over the valid runs and its
 interval (Student's t); what may never happen at all (a lost order, a violated check) is missed when one run missed it.
 Nor does a mean make good a run whose figure is a lower bound (nothing came back) or stands on too few samples.
+A run after which the platform never recovered fails them all, whatever else is fit to be judged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.stats import t
 
 from reports.baseline import kept_baseline, series
 from reports.bounds import CONFIDENCE
-from reports.gate import objectives_of, untold_by_checks
+from reports.gate import never_recovered, objectives_of, untold_by_checks
 from reports.measures import measure_change
 from reports.objectives import LATENCY, STALENESS
 from reports.record import MissingPartError, Record
@@ -85,17 +86,18 @@ def together(folder: Path) -> Verdict:
     repeats, scenario, seed = planned(folder)
     valid, unfit = _sorted_out(run_folders(folder))
     invalid = _too_few(len(valid), repeats, unfit)
-    fit = [run.record for run in valid]
-    objectives = [_over_repeats(fit, each) for each in zip(*(run.verdict.objectives for run in valid), strict=True)]
-    failed = [f"repeat {run.number}: {violation}" for run in valid for violation in run.verdict.violated]
+    gone = [f"repeat {run.number}: {why}" for run in valid for why in never_recovered(run.record)]
+    objectives = _objectives([run for run in valid if run.verdict.objectives])
+    violated = [f"repeat {run.number}: {violation}" for run in valid for violation in run.verdict.violated]
+    failed = [violation for violation in violated if violation not in gone]
     failed += [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is _MISSED]
     untold = [f"{o.objective}: {o.summary}" for o in objectives if o.outcome is _CANNOT_TELL]
-    untold += [f"repeat {run.number}: {silent}" for run in valid for silent in untold_by_checks(run.record.checks())]
-    kind = _kind(invalid, failed, untold)
+    untold += [f"repeat {run.number}: {silent}" for run in valid for silent in _untold_by_checks(run.record)]
+    kind = VerdictKind.FAIL if gone else _kind(invalid, failed, untold)
     return Verdict(
         verdict=kind,
         exit_code=EXIT_CODES[kind],
-        reasons=[*invalid, *failed, *untold],
+        reasons=[*gone, *invalid, *failed, *untold],
         figures=_figures([run.verdict.figures for run in valid]),
         objectives=objectives,
         invalid=invalid,
@@ -130,6 +132,11 @@ def _too_few(valid: int, repeats: int, unfit: list[str]) -> list[str]:
     if valid >= least:
         return []
     return [f"{valid} of {repeats} repeats can be judged, at least {least} must", *unfit]
+
+
+def _objectives(runs: Sequence[_Judged]) -> list[ObjectiveResult]:
+    records = [run.record for run in runs]
+    return [_over_repeats(records, each) for each in zip(*(run.verdict.objectives for run in runs), strict=True)]
 
 
 def _over_repeats(runs: list[Record], results: Sequence[ObjectiveResult]) -> ObjectiveResult:
@@ -264,6 +271,14 @@ def _outages(each: list[Figures]) -> list[OutageFigure]:
             )
         )
     return found
+
+
+def _untold_by_checks(record: Record) -> list[str]:
+    """Nothing of a run that ended before its checks: it is INVALID, or failed by what ended it."""
+    try:
+        return untold_by_checks(record.checks())
+    except MissingPartError:
+        return []
 
 
 def _kind(invalid: list[str], failed: list[str], untold: list[str]) -> VerdictKind:

@@ -13,7 +13,7 @@ from reports.objectives import parse_objective
 from reports.record import MissingPartError, Record
 from reports.repeats import describe_repeats, judge_together, spread_of
 from reports.results import CheckVerdict, ObjectiveOutcome, Verdict, VerdictKind
-from reports.run_folder import run_folders, write_json
+from reports.run_folder import EventLog, run_folders, write_json
 from reports.tests.conftest import write_checks
 from reports.tests.synthetic import read_rows, write_table
 from reports.tests.test_gate import set_objectives
@@ -180,6 +180,38 @@ def test_a_check_that_cannot_tell_is_told_of_beside_an_objective_that_cannot(fol
     verdict = judge_together(tree)
     assert verdict.verdict is VerdictKind.INCONCLUSIVE
     assert verdict.reasons[0] == "repeat 1: Acknowledged orders exist exactly once: <b>0 lost</b>"
+
+
+def never_recovers(run: Path) -> None:
+    """As a run that ends while it waits for the platform leaves it: without checks, and the last of the tables."""
+    with EventLog(run) as log:
+        log.add("not_recovered", why="no engine led within 20 s of the healing")
+        log.add("ended_early", why="no engine led within 20 s of the healing")
+    for name in ("checks.json", "engine.json", "verdict.json"):
+        (run / name).unlink(missing_ok=True)
+    judge(Record(run))
+
+
+def test_a_platform_that_never_recovers_in_one_run_fails_them_all(folder: Path, tmp_path: Path) -> None:
+    tree = repeats(folder, tmp_path / "t", 600, 620, 640, 610)
+    never_recovers(run_folders(tree)[1])
+    verdict = judge_together(tree)
+    assert (verdict.verdict, verdict.exit_code, verdict.invalid) == (VerdictKind.FAIL, 1, [])
+    assert verdict.reasons == ["repeat 2: the platform never recovered: no engine led within 20 s of the healing"]
+    assert verdict.objectives[0].summary.startswith("mean 616.7 ms of 3 runs")
+    assert Record(tree).verdict() == verdict
+
+
+def test_a_platform_that_never_recovers_fails_the_runs_though_too_few_can_be_judged(
+    folder: Path, tmp_path: Path
+) -> None:
+    tree = repeats(folder, tmp_path / "t", 600, 620)
+    never_recovers(run_folders(tree)[0])
+    (run_folders(tree)[1] / "verdict.json").unlink()
+    verdict = judge_together(tree)
+    assert (verdict.verdict, verdict.objectives) == (VerdictKind.FAIL, [])
+    assert verdict.reasons[0].startswith("repeat 1: the platform never recovered")
+    assert verdict.invalid[0] == "1 of 2 repeats can be judged, at least 2 must"
 
 
 def test_an_invalid_run_is_left_out_and_too_many_of_them_make_all_invalid(folder: Path, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from reports.record import Record
 from reports.repeats import together
 from reports.repeats_page import rebuild_together, strip
+from reports.results import VerdictKind
 from reports.run_folder import run_folders
 from reports.tests.test_openmetrics import parsed, value
-from reports.tests.test_repeats import repeats, rewrite
+from reports.tests.test_repeats import never_recovers, repeats, rewrite
 
 OUTPUTS = ("verdict.json", "report.html", "summary.md", "openmetrics.txt")
 
@@ -61,6 +62,16 @@ def test_a_run_that_may_not_be_judged_is_in_no_spread(tree: Path) -> None:
     run = run_folders(tree)[1]
     rewrite(run, msgspec.structs.replace(Record(run).verdict(), invalid=["the clock was set"]))
     assert 'title="600, 650 ms"' in page_of(tree)
+
+
+def test_a_platform_that_never_recovered_in_one_run_still_gets_its_page_and_its_verdict(tree: Path) -> None:
+    never_recovers(run_folders(tree)[1])
+    page = page_of(tree)
+    assert "<h1>FAIL</h1>" in page
+    assert "<li>repeat 2: the platform never recovered: no engine led within 20 s of the healing</li>" in page
+    assert 'title="600, 650 ms"' in page
+    assert all((tree / name).exists() for name in OUTPUTS)
+    assert Record(tree).verdict().verdict is VerdictKind.FAIL
 
 
 def test_repeats_of_which_none_ran_still_get_a_page(tmp_path: Path) -> None:
