@@ -19,7 +19,7 @@ from scipy.stats import t
 from reports.bounds import CONFIDENCE
 from reports.dependence import Interval, Timed, mean_interval, percentile_interval
 
-MIN_RUNS: Final = 3  # from which on their own spread says more than the samples of one
+MIN_RUNS: Final = 3  # from which on their own spread says more than the samples of one: reports/published/gate-study.md
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Wholly within the bound: met. Wholly beyond it: missed. Else it cannot be told, and the result says how many more
 samples would; when none are needed, because the share of samples beyond the bound tells by itself, that decides. What
 was counted whole (an outage, lost orders, errors and good answers within a fault's window) has no interval in one run;
-``repeats`` give it one (reports.repeats).
+``repeats`` give it one (reports.repeats). A change is told by ``MIN_RUNS`` runs a side or more, never by fewer.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def measure_change(ours: Sequence[Timed], theirs: Sequence[Timed], objective: Ob
     )
     more = None
     if min(len(ours), len(theirs)) < MIN_RUNS:
-        outcome = _CANNOT_TELL if outcome is _MISSED else outcome  # it may be the run's, not the change's
-        summary += f"; what differs from run to run is not in it, for that takes {MIN_RUNS} runs a side"
+        outcome = _CANNOT_TELL  # either may be the run's, not the change's
+        summary += f": does not tell, what differs from run to run is not in it: that takes {MIN_RUNS} runs a side"
     elif outcome is _CANNOT_TELL and found.low is not None and found.high is not None:
         half, away = (found.high - found.low) / 2, abs(found.percent - objective.bound)
         more = None if not away else max(1, round(sum(map(len, ours)) * ((half / away) ** 2 - 1)))

@@ -11,6 +11,7 @@ An objective is {"objective": name, "max": bound} ("min" for the goodput), and m
 | baseline | latencies, staleness, goodput | a run to compare with; the bound is then a change, as in "+10 %" |
 
 Latencies are asked outside faults unless told otherwise, everything else of all of the measured phase.
+A change can be told by three runs a side or more, as by ``repeats`` of either, and never by fewer.
 """
 
 from __future__ import annotations

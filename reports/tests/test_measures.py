@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.baseline import BaselineError, keep_baseline, kept_baseline
+from reports.baseline import BaselineError, keep_baseline, kept_baseline, series
 from reports.comparison import change, side_of
 from reports.dependence import Interval, Timed
 from reports.goodput import goodput_by_second
 from reports.latency import Scope, response_times
-from reports.measures import decide, measure
+from reports.measures import decide, measure, measure_change
 from reports.objectives import parse_objective
 from reports.record import Record
 from reports.results import ObjectiveOutcome, ObjectiveResult
@@ -149,18 +149,32 @@ def slowed(folder: Path, factor: float, to: Path) -> Path:
     return to
 
 
-@pytest.mark.parametrize(("factor", "outcome"), [(1.0, MET), (0.8, MET), (1.2, CANNOT_TELL), (1.6, CANNOT_TELL)])
-def test_one_run_against_another_may_pass_but_never_fails_for_what_may_be_the_runs_own(
-    folder: Path, tmp_path: Path, factor: float, outcome: ObjectiveOutcome
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.2, 1.6])
+def test_one_run_against_another_neither_passes_nor_fails_for_what_may_be_the_runs_own(
+    folder: Path, tmp_path: Path, factor: float
 ) -> None:
     entry = {"objective": "latency_p50_ms", "max": "+20 %", "baseline": "before"}
     other = slowed(folder, factor, tmp_path / "after")
     keep_baseline(other, [parse_objective(entry)], {"before": folder})
     found = asked(other, **entry)
-    assert found.outcome is outcome
+    assert found.outcome is CANNOT_TELL
+    assert "that takes 3 runs a side" in found.summary
     assert found.measured == pytest.approx(100 * (factor - 1), abs=0.5)
     shutil.rmtree(folder)
     assert asked(other, **entry) == found  # from its own record alone
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.0, MET), (1.6, MISSED)])
+def test_a_change_is_told_by_three_runs_a_side_and_by_no_fewer_on_either(
+    folder: Path, factor: float, outcome: ObjectiveOutcome
+) -> None:
+    objective = parse_objective({"objective": "latency_p50_ms", "max": "+20 %", "baseline": "before"})
+    run = series(Record(folder), objective)
+    theirs = [Timed(run.at_ns, run.values * by) for by in (0.99, 1.0, 1.01)]
+    ours = [Timed(run.at_ns, run.values * by * factor) for by in (0.99, 1.0, 1.01)]
+    assert measure_change(ours, theirs, objective).outcome is outcome
+    assert measure_change(ours[:2], theirs, objective).outcome is CANNOT_TELL
+    assert measure_change(ours, theirs[:2], objective).outcome is CANNOT_TELL
 
 
 def test_the_tail_of_too_few_samples_is_not_compared(folder: Path, tmp_path: Path) -> None:

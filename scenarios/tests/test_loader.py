@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.comparison import MIN_RUNS
 from scenarios.documents import ScenarioError
 from scenarios.library import UnknownScenarioError, find_scenario, scenario_names
 from scenarios.loader import load_scenario
@@ -218,6 +219,13 @@ def test_every_scenario_of_the_catalogue_loads_and_says_what_it_proves() -> None
         loaded = load_scenario(find_scenario(name))
         assert loaded.name == name
         assert loaded.scenario.proves
+
+
+def test_every_scenario_of_the_catalogue_that_compares_runs_has_enough_of_them_to_tell() -> None:
+    scenarios = [load_scenario(find_scenario(name)).scenario for name in scenario_names()]
+    comparing = [each for each in scenarios if any(objective.baseline for objective in each.objectives)]
+    assert comparing
+    assert min(each.repeats for each in comparing) >= MIN_RUNS
 
 
 def test_the_same_seed_gives_the_same_faults_and_another_seed_others() -> None:
