@@ -16,14 +16,17 @@ from trading.wire.feed import BookBuilder, FeedChecksumError, FeedGapError
 from trading.wire.orders import decimal_text, shares_text
 
 BOOK = "o"
-ENDS = ("disconnect", "gap", "checksum")  # the subscriber's own rows: why it left a connection
+# The subscriber's own rows: why it left a connection.
+DISCONNECT, GAP, CHECKSUM = "disconnect", "gap", "checksum"
+ENDS = (DISCONNECT, GAP, CHECKSUM)
 
 
 def examine_gaps(record: Record) -> Findings:
     """Per symbol every number once and in order; a connection goes on where the last one ended, or with a snapshot.
 
     What passed before such a snapshot was missed. That is a fault's doing only if a fault was at work there. Numbers
-    that the feed says it left out, because the subscriber was too slow for them, are no gap.
+    that the feed says it left out, because the subscriber was too slow for them, are no gap. What the subscriber found
+    by a heartbeat is one whatever fault was at work: a connection that lives leaves nothing out.
     """
     spans = windows(record)
     sessions = list(_sessions(_book_messages(record)))
@@ -32,7 +35,12 @@ def examine_gaps(record: Record) -> Findings:
     count = missed = left_ns = 0
     for session in sessions:
         seen: set[str] = set()
+        problem: str | None = None
         for message in session:
+            if message.kind == GAP:
+                if problem is None:  # else the message before shows the same gap
+                    violations.append(_at(message, _reason(message)))
+                continue
             symbol, sequence, snapshot = message.symbol or "", message.sequence or 0, _is_snapshot(message)
             count += 1
             first = symbol not in seen
@@ -44,7 +52,7 @@ def examine_gaps(record: Record) -> Findings:
                         f"{sequence - last[symbol] - 1} numbers were missed between two connections, without a fault"
                     )
             if problem:
-                violations.append({**_row(symbol, problem), "received_ns": message.received_ns})
+                violations.append(_at(message, problem))
             seen.add(symbol)
             last[symbol] = sequence
         left_ns = session[-1].received_ns
@@ -56,13 +64,13 @@ def examine_gaps(record: Record) -> Findings:
 
 
 def examine_book(record: Record) -> Findings:
-    """The book at the end of the feed, level by level, and its sequence number are the engine's."""
+    """The book at the end of the feed, level by level, and its number are the engine's; every checksum was right."""
     books, violations = _built_books(_book_messages(record))
     for symbol in sorted(record.engine.symbols):
         live, sequence = record.engine.books.get(symbol), record.engine.symbols[symbol]
         built = books.get(symbol)
         if built is None:
-            violations.append(_row(symbol, "the feed never carried it"))
+            violations.append(_row(symbol, "the feed left no book of it"))
         elif live is None:
             violations.append(_row(symbol, "the engine gives no book of it"))
         else:
@@ -84,10 +92,10 @@ def _book_messages(record: Record) -> Sequence[FeedMessage]:
 
 
 def _sessions(messages: Sequence[FeedMessage]) -> Iterator[list[FeedMessage]]:
-    """Book messages, grouped by connection: a server greets each one with ``success: connected``."""
+    """Book messages, by connection, and its gap at the end: a server greets each with ``success: connected``."""
     session: list[FeedMessage] = []
     for message in messages:
-        if message.kind == BOOK:
+        if message.kind in (BOOK, GAP):
             session.append(message)
         elif _begins_connection(message) and session:
             yield session
@@ -111,22 +119,32 @@ def _gap(last: int | None, sequence: int, *, snapshot: bool, first: bool, lag: b
 
 
 def _built_books(messages: Sequence[FeedMessage]) -> tuple[dict[str, Book], list[Evidence]]:
+    """The books as they were at the end, and what is wrong with them.
+
+    A gap is healed by a whole book. A wrong checksum is not: what was believed until then was another book.
+    """
     builders: dict[str, BookBuilder] = {}
-    problems: dict[str, str] = {}
+    unhealed: dict[str, str] = {}
+    wrong: dict[tuple[str, str], None] = {}  # symbols with what is wrong: the subscriber says the same of the same book
     for message in messages:
+        symbol = message.symbol or ""
+        if message.kind == CHECKSUM:
+            wrong[symbol, _reason(message)] = None
         if message.kind != BOOK:
             continue
-        symbol = message.symbol or ""
         body = _decoded(message)
         try:
             if builders.setdefault(symbol, BookBuilder(symbol)).apply(body):
-                problems.pop(symbol, None)
-        except (FeedGapError, FeedChecksumError) as error:
-            problems[symbol] = str(error)
+                unhealed.pop(symbol, None)
+        except FeedGapError as error:
+            unhealed[symbol] = str(error)
+        except FeedChecksumError as error:
+            wrong[symbol, str(error)] = None
+            del builders[symbol]
         except (KeyError, TypeError) as error:
-            problems[symbol] = f"a book message cannot be read: {error!r}"
+            unhealed[symbol] = f"a book message cannot be read: {error!r}"
     books = {symbol: _book(builder) for symbol, builder in builders.items()}
-    return books, [_row(symbol, problem) for symbol, problem in problems.items()]
+    return books, [_row(symbol, problem) for symbol, problem in [*wrong, *unhealed.items()]]
 
 
 def _book(builder: BookBuilder) -> Book:
@@ -169,6 +187,15 @@ def _decoded(message: FeedMessage) -> dict[str, Any]:
     except ValueError as error:
         raise MissingPartError(f"feed holds a message that is no JSON: {error}") from error
     return body if isinstance(body, dict) else {}
+
+
+def _reason(message: FeedMessage) -> str:
+    """Why the subscriber left a connection, by a row of its own."""
+    return _decoded(message).get("reason") or f"the subscriber left for a {message.kind}"
+
+
+def _at(message: FeedMessage, problem: str) -> Evidence:
+    return {**_row(message.symbol or "", problem), "received_ns": message.received_ns}
 
 
 def _row(symbol: str, problem: str) -> Evidence:

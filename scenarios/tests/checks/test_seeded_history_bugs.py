@@ -7,13 +7,29 @@ from pathlib import Path
 
 import pytest
 
+from reports.outage import windows
+from reports.record import Record
+from reports.results import CheckVerdict
 from reports.tests.synthetic import read_rows
-from scenarios.tests.checks.seeding import Row, assert_caught, change_engine, first, spoil
+from scenarios.tests.checks.seeding import Row, assert_caught, change_engine, first, result_of, spoil
 from scenarios.tests.checks.sowing import nth
+from trading.wire.feed import FeedChecksumError
 
 
 def book_messages(rows: list[Row]) -> list[Row]:
     return [row for row in rows if row["kind"] == "o"]
+
+
+def left_and_back(rows: list[Row], at: int, kind: str, reason: str, symbol: str = "AAA") -> list[Row]:
+    """The subscriber left its connection before that row, and went on in another one where it was."""
+    left = {**rows[at - 1], "kind": kind, "symbol": symbol, "sequence": None, "message": json.dumps({"reason": reason})}
+    greeting = {**left, "kind": "success", "symbol": None, "message": '{"T": "success", "msg": "connected"}'}
+    return [*rows[:at], left, greeting, *rows[at:]]
+
+
+def during_a_fault(folder: Path, rows: list[Row]) -> int:
+    start_ns, _ = windows(Record(folder))[0]
+    return next(index for index, row in enumerate(rows) if row["kind"] == "o" and row["received_ns"] > start_ns)
 
 
 # -- journal ---------------------------------------------------------------------------------------
@@ -182,6 +198,61 @@ def test_numbers_missed_between_connections_without_a_fault_are_a_gap(folder: Pa
     spoil(folder, "feed", bug)
     problems = [evidence["problem"] for evidence in assert_caught(folder, "feed_gaps").evidence]
     assert any("missed between two connections" in problem for problem in problems)
+
+
+def test_a_gap_that_only_a_heartbeat_shows_is_caught_even_while_a_fault_is_at_work(folder: Path) -> None:
+    """What a heartbeat is ahead of comes after the client has asked again: the numbers go on as if nothing had been."""
+    spoil(
+        folder, "feed", lambda rows: left_and_back(rows, during_a_fault(folder, rows), "gap", "expected 8, received 9")
+    )
+    (evidence,) = assert_caught(folder, "feed_gaps").evidence
+    assert evidence["problem"] == "expected 8, received 9"
+
+
+def test_a_gap_that_a_message_and_the_subscriber_show_counts_once(folder: Path) -> None:
+    def bug(rows: list[Row]) -> list[Row]:
+        lost, next_one = [n for n, row in enumerate(rows) if row["kind"] == "o" and row["symbol"] == "AAA"][200:202]
+        rows = left_and_back(rows, next_one + 1, "gap", "expected 8, received 9")
+        return rows[:lost] + rows[lost + 1 :]
+
+    spoil(folder, "feed", bug)
+    assert len(assert_caught(folder, "feed_gaps").evidence) == 1
+
+
+@pytest.mark.parametrize("kind", ["disconnect", "checksum"])
+def test_a_break_after_which_nothing_is_missing_is_no_gap(folder: Path, kind: str) -> None:
+    spoil(folder, "feed", lambda rows: left_and_back(rows, nth(rows, 200, kind="o"), kind, "gone"))
+    assert result_of(folder, "feed_gaps").verdict is CheckVerdict.HOLDS
+
+
+def test_a_lag_that_the_feed_tells_of_is_no_gap(folder: Path) -> None:
+    def slow(rows: list[Row]) -> list[Row]:
+        skipped, whole = [n for n, row in enumerate(rows) if row["kind"] == "o" and row["symbol"] == "AAA"][200:202]
+        rows[whole]["message"] = json.dumps({**json.loads(rows[whole]["message"]), "r": True, "w": "lag"})
+        return rows[:skipped] + rows[skipped + 1 :]
+
+    spoil(folder, "feed", slow)
+    assert result_of(folder, "feed_gaps").verdict is CheckVerdict.HOLDS
+
+
+def test_a_book_with_a_wrong_checksum_is_caught_though_a_whole_one_followed(folder: Path) -> None:
+    def bug(rows: list[Row]) -> list[Row]:
+        greeting = next(index for index, row in enumerate(rows) if row["kind"] == "success")
+        at = [index for index, row in enumerate(rows[:greeting]) if row["kind"] == "o"][-1]
+        wrong = rows[at]
+        wrong["message"] = json.dumps({**json.loads(wrong["message"]), "c": 1})
+        reason = str(FeedChecksumError(wrong["symbol"], wrong["sequence"]))
+        return left_and_back(rows, at + 1, "checksum", reason, symbol=wrong["symbol"])
+
+    spoil(folder, "feed", bug)
+    (evidence,) = assert_caught(folder, "feed_book").evidence
+    assert "has another checksum than the feed's" in evidence["problem"]
+
+
+def test_a_checksum_that_the_subscriber_alone_found_wrong_is_caught(folder: Path) -> None:
+    spoil(folder, "feed", lambda rows: left_and_back(rows, nth(rows, 200, kind="o"), "checksum", "another checksum"))
+    (evidence,) = assert_caught(folder, "feed_book").evidence
+    assert evidence["problem"] == "another checksum"
 
 
 def test_a_feed_that_ends_early_has_not_the_engines_book(folder: Path) -> None:
