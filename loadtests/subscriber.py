@@ -2,7 +2,7 @@
 
 Its record is what the feed is judged by, so it heals as the reference client does and hides nothing: a lost connection
 becomes a row of kind ``disconnect``, a gap in a symbol's sequence one of kind ``gap``, a book that differs from the
-feed's one of kind ``checksum``. What follows goes on where the books were.
+feed's one of kind ``checksum``, each with the stream that broke. What follows goes on where the books were.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 
 from loadtests.target import Target, TargetError, read_target
-from reports.records import FEED, TableWriter
+from reports.records import FEED, FeedStream, TableWriter
 from trading.wire.feed_client import FeedOptions, Keys, MarketDataClient, OrderUpdatesClient
 
 
@@ -46,8 +47,9 @@ class Subscriber:
         symbols = list(target.instruments)
         self._market = MarketDataClient(target.feeds, keys, {"orderbooks": symbols, "trades": symbols}, follow)
         self._orders = OrderUpdatesClient(target.feeds, keys, follow)
-        for client in (self._market, self._orders):
-            client.on_message, client.on_break = self._take, self._break
+        self._market.on_message = self._orders.on_message = self._take
+        self._market.on_break = partial(self._break, FeedStream.MARKET_DATA)
+        self._orders.on_break = partial(self._break, FeedStream.ORDER_UPDATES)
         self._heartbeat = asyncio.Event()
         self._flushed_at = monotonic()
 
@@ -93,8 +95,8 @@ class Subscriber:
             self._writer.flush()
             self._flushed_at = monotonic()
 
-    def _break(self, kind: str, feed: str, error: Exception) -> None:
-        reason = {"feed": feed, "reason": str(error) or type(error).__name__}
+    def _break(self, stream: FeedStream, kind: str, feed: str, error: Exception) -> None:
+        reason = {"feed": feed, "stream": stream, "reason": str(error) or type(error).__name__}
         self._record(kind, getattr(error, "symbol", None), None, msgspec.json.encode(reason).decode())
 
     def _record(self, kind: str, symbol: str | None, sequence: int | None, message: str) -> None:

@@ -72,6 +72,13 @@ WORKER_LOST: Final = "the load's worker was lost"
 RECORD_VERSION: Final = 2  # 1 counted whole shares
 
 
+class FeedStream(StrEnum):
+    """Which of the feed's two streams a subscriber lost (FEED)."""
+
+    MARKET_DATA = "market_data"
+    ORDER_UPDATES = "order_updates"
+
+
 class OutcomeKind(StrEnum):
     """What a client knows about its operation. ``unknown``: no answer, or one that does not tell (504, cut off)."""
 
@@ -130,10 +137,13 @@ METRICS: Final = pa.schema(
 FEED: Final = pa.schema(
     [
         pa.field("received_ns", pa.int64(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),  # the message's T: o (book), t (trade), h (heartbeat), ...
+        # The message's T: o (book), t (trade), h (heartbeat), ..., or the order updates' stream; of the subscriber's
+        # own rows why it left a connection: disconnect, gap, checksum.
+        pa.field("kind", pa.string(), nullable=False),
         pa.field("symbol", pa.string()),
         pa.field("sequence", pa.int64()),
-        pa.field("message", pa.string(), nullable=False),  # JSON as received
+        # JSON as received; of its own rows {"feed", "stream" (a FeedStream; not in old records), "reason"}.
+        pa.field("message", pa.string(), nullable=False),
     ]
 )
 

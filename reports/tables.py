@@ -64,9 +64,10 @@ def feed(run: Run) -> pd.DataFrame:
     | column | |
     |---|---|
     | received_ns | when |
-    | kind | the message's T: o (book), t (trade), h (heartbeat), ... |
+    | kind | the message's T: o (book), t (trade), h (heartbeat), ..., or the stream of order updates; of the |
+    | | subscriber's own rows why it left a connection: disconnect, gap, checksum |
     | symbol, sequence | what it is of, and its number within that |
-    | message | JSON as received |
+    | message | JSON as received; of the subscriber's own rows which feed and stream it left, and the reason |
     """
     return _frame(run, "feed")
 

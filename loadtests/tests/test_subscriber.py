@@ -18,7 +18,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from loadtests.subscriber import Subscriber, SubscriberOptions
 from loadtests.target import Target, target_of
 from loadtests.tests.runs import status_of, write_status
-from reports.records import FEED, TableWriter, read_table
+from reports.records import FEED, FeedStream, TableWriter, read_table
 from reports.rows import FeedMessage
 
 QUICK = SubscriberOptions(silence_limit_s=0.3, reconnect_pause_s=0.01, catch_up_limit_s=5.0)
@@ -78,7 +78,19 @@ async def test_a_feed_that_drops_or_falls_silent_is_recorded_and_followed_again(
     async with feed([[SNAPSHOT]], [[SNAPSHOT, DELTA]], close_first=ends == "closed") as server:
         books, rows = await follow(server, tmp_path, rows=4)
     assert [row.kind for row in rows][:4] == ["o", "disconnect", "o", "o"]
+    assert json.loads(rows[1].message)["stream"] == FeedStream.MARKET_DATA
     assert books["AAA"]["sequence"] == 6
+
+
+async def test_a_stream_of_order_updates_that_drops_is_told_from_the_market(tmp_path: Path) -> None:
+    update = {"stream": "trade_updates", "data": {"event": "fill"}}
+    async with feed([[SNAPSHOT]], [[SNAPSHOT]]) as server:
+        server.order_updates, server.drop_orders = [update], True
+        _, rows = await follow(server, tmp_path, rows=4)
+    kinds = [row.kind for row in rows if row.kind != "o"]
+    assert kinds[:3] == ["trade_updates", "disconnect", "trade_updates"]
+    lost = json.loads(next(row for row in rows if row.kind == "disconnect").message)
+    assert (lost["stream"], lost["feed"]) == (FeedStream.ORDER_UPDATES, f"ws://127.0.0.1:{server.port}")
 
 
 async def test_after_the_order_to_stop_it_hears_out_the_feed_to_the_next_heartbeat(tmp_path: Path) -> None:
@@ -133,7 +145,7 @@ class FeedServer:
         self.received_of_orders: list[Any] = []
         self.order_updates: list[Any] = []
         self.connections = self.sent = 0
-        self.close_first = False
+        self.close_first = self.drop_orders = False
         self.port = 0
 
     async def handle(self, connection: ServerConnection) -> None:
@@ -148,7 +160,8 @@ class FeedServer:
             self.received_of_orders.append(json.loads(await connection.recv()))
         for update in self.order_updates:
             await connection.send(json.dumps(update))
-        await connection.wait_closed()
+        if not self.drop_orders:
+            await connection.wait_closed()
 
     async def handle_market(self, connection: ServerConnection) -> None:
         self.connections += 1

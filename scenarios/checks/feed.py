@@ -10,6 +10,7 @@ from typing import Any
 from reports.bounds import bound_text
 from reports.outage import windows
 from reports.record import MissingPartError, Record
+from reports.records import FeedStream
 from reports.rows import Book, FeedMessage
 from scenarios.checks.check import Check, Evidence, Findings, present
 from trading.wire.feed import BookBuilder, FeedChecksumError, FeedGapError
@@ -105,7 +106,9 @@ def _sessions(messages: Sequence[FeedMessage]) -> Iterator[list[FeedMessage]]:
 
 
 def _begins_connection(message: FeedMessage) -> bool:
-    return message.kind in ENDS or (message.kind == "success" and _decoded(message).get("msg") == "connected")
+    if message.kind in ENDS:
+        return _decoded(message).get("stream") != FeedStream.ORDER_UPDATES
+    return message.kind == "success" and _decoded(message).get("msg") == "connected"
 
 
 def _gap(last: int | None, sequence: int, *, snapshot: bool, first: bool, lag: bool) -> str | None:

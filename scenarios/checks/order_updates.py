@@ -9,7 +9,10 @@ import msgspec
 
 from reports.outage import windows
 from reports.record import MissingPartError, Record
+from reports.records import FeedStream
+from reports.rows import FeedMessage
 from scenarios.checks.check import CannotTellError, Check, Evidence, Findings, present
+from scenarios.checks.feed import DISCONNECT
 from scenarios.checks.histories import Step, steps
 from trading.wire.orders import decimal_text, order_uuid, shares_text
 
@@ -23,13 +26,14 @@ class _Connection(NamedTuple):
     listening_ns: int
     told: list[Told]
     last_ns: int
-    ended: bool  # the subscriber lost a connection after the last update
+    lost_ns: int | None  # when the subscriber lost it, after the last update
 
 
 def examine(record: Record) -> Findings:
     """A connection's updates follow each other without a gap.
 
-    Between two, what passed is missed: updates are not repeated. That is a fault's doing only if one was at work there.
+    Between two, what passed is missed: updates are not repeated. So is what passed after the last, if it was lost and
+    the subscriber found no other. That is a fault's doing only if one was at work there.
     """
     present(record.feed, "feed message")
     connections = _connections(record)
@@ -52,8 +56,12 @@ def examine(record: Record) -> Findings:
             violations += _problems(expected, places, told, next_place)
             next_place = max(next_place, places.get(told, next_place - 1) + 1)
         left_ns = connection.last_ns
-    if next_place is not None and not connections[-1].ended:
-        violations += [_row(told, "never came") for told in expected[next_place:]]
+    never_came = [] if next_place is None else expected[next_place:]
+    lost_ns = connections[-1].lost_ns
+    if lost_ns is not None and _explained(record, left_ns, lost_ns):
+        missed += len(never_came)
+    else:
+        violations += [_row(told, "never came") for told in never_came]
     received = sum(len(connection.told) for connection in connections)
     return Findings(
         f"{received:,} updates in {len(connections)} connections against {len(expected):,} steps of the account's "
@@ -77,13 +85,24 @@ def _connections(record: Record) -> list[_Connection]:
     found: list[_Connection] = []
     for message in record.feed:
         if message.kind == _GREETING:
-            found.append(_Connection(message.received_ns, [], message.received_ns, ended=False))
+            found.append(_Connection(message.received_ns, [], message.received_ns, lost_ns=None))
         elif message.kind == UPDATE and found:
             found[-1].told.append(_told(message.message))
-            found[-1] = found[-1]._replace(last_ns=message.received_ns, ended=False)
-        elif message.kind == "disconnect" and found:
-            found[-1] = found[-1]._replace(ended=True)
+            found[-1] = found[-1]._replace(last_ns=message.received_ns, lost_ns=None)
+        elif found and found[-1].lost_ns is None and _breaks(message):
+            found[-1] = found[-1]._replace(lost_ns=message.received_ns)
     return found
+
+
+def _breaks(message: FeedMessage) -> bool:
+    """Whether it says that the connection was lost. Old records do not tell of which stream: then it may be this."""
+    if message.kind != DISCONNECT:
+        return False
+    try:
+        stream = msgspec.json.decode(message.message).get("stream")
+    except (msgspec.DecodeError, AttributeError) as error:
+        raise MissingPartError(f"feed holds a disconnection that cannot be read: {error!r}") from error
+    return stream in (None, FeedStream.ORDER_UPDATES)
 
 
 def _first_due(due: Sequence[Step], connection: _Connection, places: dict[Told, int]) -> int:

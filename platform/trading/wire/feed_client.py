@@ -118,8 +118,8 @@ class OrderUpdatesClient:
                 data={"key_id": self._keys.key_id, "secret_key": self._keys.secret_key},
             )
             await _say(connection, action="listen", data={"streams": ["trade_updates"]})
-            async for frame in connection:
-                for message, raw in messages_of(frame):
+            while True:  # iterating would end without a word when the feed closes in good order
+                for message, raw in messages_of(await connection.recv()):
                     self._take(message, raw)
 
     def _take(self, message: dict[str, Any], raw: Raw) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from reports.outage import windows
 from reports.record import Record
+from reports.records import FeedStream
 from reports.results import CheckVerdict
 from reports.tests.synthetic import read_rows
 from scenarios.tests.checks.seeding import Row, assert_caught, change_engine, first, result_of, spoil
@@ -233,6 +234,21 @@ def test_a_lag_that_the_feed_tells_of_is_no_gap(folder: Path) -> None:
 
     spoil(folder, "feed", slow)
     assert result_of(folder, "feed_gaps").verdict is CheckVerdict.HOLDS
+
+
+def test_a_break_of_the_order_updates_excuses_no_jump_of_the_market_even_while_a_fault_is_at_work(folder: Path) -> None:
+    def bug(rows: list[Row]) -> list[Row]:
+        at = during_a_fault(folder, rows)
+        skipped, whole = [n for n, row in enumerate(rows) if n > at and row["symbol"] == "AAA" and row["kind"] == "o"][
+            :2
+        ]
+        rows[whole]["message"] = json.dumps({**json.loads(rows[whole]["message"]), "r": True})
+        why = json.dumps({"stream": FeedStream.ORDER_UPDATES, "reason": "gone"})
+        broken = {**rows[at], "kind": "disconnect", "symbol": None, "sequence": None, "message": why}
+        return [*rows[:at], broken, *rows[at:skipped], *rows[skipped + 1 :]]
+
+    spoil(folder, "feed", bug)
+    assert_caught(folder, "feed_gaps")
 
 
 def test_a_book_with_a_wrong_checksum_is_caught_though_a_whole_one_followed(folder: Path) -> None:

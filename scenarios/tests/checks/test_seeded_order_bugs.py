@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reports.record import Record
+from reports.records import FeedStream
 from reports.results import CheckVerdict
 from reports.tests.synthetic import read_rows
 from scenarios.checks import referee
@@ -194,6 +195,30 @@ def missed_between_two_connections_without_a_fault(folder: Path) -> None:
     updates(folder, bug)
 
 
+def silent(folder: Path, from_told: int, lost: FeedStream | None, lost_at: int) -> None:
+    """No update any more from that one on; a stream (None: an old record does not say which) broke at that row."""
+
+    def bug(rows: list[Row], told: list[int]) -> list[Row]:
+        gone = {id(rows[number]) for number in told[from_told:]}
+        why = json.dumps({"reason": "gone"} | ({"stream": lost} if lost else {}))
+        broken = {**rows[lost_at], "kind": "disconnect", "symbol": None, "sequence": None, "message": why}
+        return [row for row in [*rows[:lost_at], broken, *rows[lost_at:]] if id(row) not in gone]
+
+    updates(folder, bug)
+
+
+def silent_while_the_market_data_broke(folder: Path) -> None:
+    silent(folder, 200, FeedStream.MARKET_DATA, -20)
+
+
+def lost_for_good_without_a_fault(folder: Path) -> None:
+    silent(folder, -3, FeedStream.ORDER_UPDATES, -1)
+
+
+def lost_for_good_in_an_old_record_without_a_fault(folder: Path) -> None:
+    silent(folder, -3, None, -1)
+
+
 def none_at_all(folder: Path) -> None:
     updates(folder, lambda rows, told: [row for number, row in enumerate(rows) if number not in told])
 
@@ -250,6 +275,9 @@ SEEDED: list[tuple[str, Bug, str]] = [
     ("order_updates", of_another_size, "was due"),
     ("order_updates", missed_between_two_connections_without_a_fault, "missed without a fault"),
     ("order_updates", none_at_all, "never came"),
+    ("order_updates", silent_while_the_market_data_broke, "never came"),
+    ("order_updates", lost_for_good_without_a_fault, "never came"),
+    ("order_updates", lost_for_good_in_an_old_record_without_a_fault, "never came"),
     ("referee", cash_that_is_not_there, "micro-dollars"),
     ("referee", cash_of_an_earlier_moment, "micro-dollars"),
     ("referee", two_answers_that_swap, "0 micro-shares filled, open"),
@@ -269,6 +297,21 @@ def test_updates_missed_while_a_fault_kept_the_subscriber_away_are_told_of_and_n
     assert result.verdict is CheckVerdict.HOLDS
     assert "in 2 connections" in result.summary
     assert " 0 missed" not in result.summary
+
+
+@pytest.mark.parametrize("stream", [FeedStream.ORDER_UPDATES, None])
+def test_updates_missed_since_a_fault_took_the_stream_for_good_are_told_of_and_no_bug(
+    folder: Path, stream: FeedStream | None
+) -> None:
+    before = result_of(folder, "order_updates").summary
+    silent(folder, 225, stream, 1_160)  # the engine is gone then
+    result = result_of(folder, "order_updates")
+    assert result.verdict is CheckVerdict.HOLDS
+    assert missed(result.summary) == missed(before) + 75
+
+
+def missed(summary: str) -> int:
+    return int(summary.rpartition(" missed")[0].rpartition(" ")[2])
 
 
 def test_a_referee_without_time_cannot_tell(folder: Path) -> None:
