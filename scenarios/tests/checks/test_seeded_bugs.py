@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from reports.results import CheckVerdict
 from reports.tests.synthetic import read_rows
-from scenarios.tests.checks.seeding import Row, assert_caught, first, spoil
+from scenarios.tests.checks.seeding import Row, assert_caught, first, result_of, spoil
+from scenarios.tests.checks.sowing import ask
 
 # -- acknowledged orders ---------------------------------------------------------------------------
 
@@ -189,6 +191,24 @@ def test_an_acknowledged_cancel_whose_order_stays_open_is_caught(folder: Path) -
     canceled = first(read_rows(folder, "operations"), kind="cancel", outcome="ok")["client_order_id"]
     spoil(folder, "orders", lambda rows: first(rows, client_order_id=canceled).update(status="new"))
     assert_caught(folder, "canceled_orders")
+
+
+@pytest.mark.parametrize("ended", ["filled", "replaced", "expired"])
+def test_an_acknowledged_cancel_of_an_order_that_had_ended_otherwise_is_caught(folder: Path, ended: str) -> None:
+    """Who is told that his order is canceled believes that he does not hold what it bought long ago."""
+    orders = read_rows(folder, "orders")
+    order = first(orders, status="filled" if ended == "expired" else ended)
+    names = {"account_id": order["account_id"], "client_order_id": order["client_order_id"]}
+    ask(folder, kind="cancel", **names, http_status=204)
+    spoil(folder, "orders", lambda rows: first(rows, order_id=order["order_id"]).update(status=ended))
+    (evidence,) = assert_caught(folder, "canceled_orders").evidence
+    assert evidence["problem"] == f"its cancel was acknowledged, and it is {ended}"
+
+
+def test_a_cancel_that_is_acknowledged_again_is_no_bug(folder: Path) -> None:
+    canceled = first(read_rows(folder, "operations"), kind="cancel", outcome="ok")
+    ask(folder, kind="cancel", account_id=canceled["account_id"], client_order_id=canceled["client_order_id"])
+    assert result_of(folder, "canceled_orders").verdict is CheckVerdict.HOLDS
 
 
 def test_a_fill_later_than_the_acknowledged_cancel_is_caught(folder: Path) -> None:
