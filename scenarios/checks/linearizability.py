@@ -88,16 +88,17 @@ def find_order(
 ) -> Finding[Operation]:
     """Searches for an order of the calls that ``apply`` allows and real time does not forbid; all begin in ``initial``.
 
-    CANNOT_TELL after ``limit_s``: the worst case is exponential in how many calls overlap.
+    CANNOT_TELL after ``limit_s`` of this thread's processor time: the worst case is exponential in how many calls
+    overlap.
     """
     head = _marks(calls)
-    deadline_s = time.monotonic() + limit_s
+    deadline_s = time.thread_time() + limit_s
     choices = [_Choice(initial, 0, _next(head), None)]
     seen: set[tuple[int, State]] = {(0, initial)}
     stuck, deepest, steps = _first_end(head), 0, 0
     while (ending := _first_end(head)) is not None:
         steps += 1
-        if steps % _STEPS_PER_LOOK_AT_THE_CLOCK == 1 and time.monotonic() > deadline_s:
+        if steps % _STEPS_PER_LOOK_AT_THE_CLOCK == 1 and time.thread_time() > deadline_s:
             return Finding(Answer.CANNOT_TELL)
         if len(choices) > deepest:
             stuck, deepest = ending, len(choices)

@@ -2,6 +2,9 @@
 
 Nothing is taken from the order of the journal, only what its records did to the account, each of them at once: they
 and the clients' answers are put in an order that explains every answer, or there is none (``linearizability``).
+
+Of a long history only the beginning is refereed. Where it could be taken up again is not known: what has no known end,
+as an unknown outcome or what nobody asked for, may have happened on either side of any later moment.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
-from time import monotonic
+from time import thread_time
 from typing import Final
 
 from reports.record import Record
@@ -27,7 +30,7 @@ from trading.core.commands import CancelOrder, PlaceOrder, ReplaceOrder
 from trading.core.events import CASH
 from trading.core.orders import MICROS_PER_DOLLAR
 
-LIMIT_S: Final = 4.0  # for all accounts together
+LIMIT_S: Final = 4.0  # of processor time, which a machine at work on something else does not use up; for all accounts
 MAX_CALLS: Final = 1_000  # of one account: the first ones
 
 
@@ -42,27 +45,35 @@ class _History:
         return self.places.setdefault(order_id, len(self.places) + 1)
 
 
-def examine(record: Record, *, limit_s: float = LIMIT_S) -> Findings:
+def examine(record: Record, *, limit_s: float = LIMIT_S, max_calls: int = MAX_CALLS) -> Findings:
+    """Of each account the first calls, ``max_calls`` at most; says how many of how many were refereed."""
     present(record.operations, "operation")
     histories = _histories(record)
     present([call for history in histories.values() for call in history.calls if call.reads], "answer to a question")
-    deadline_s = monotonic() + limit_s
+    deadline_s = thread_time() + limit_s
     violations: list[Evidence] = []
-    undecided = calls = 0
+    undecided = refereed = 0
     for account_id, history in sorted(histories.items(), key=lambda item: len(item[1].calls)):
-        kept = _first_calls(history.calls)
+        kept = _first_calls(history.calls, max_calls)
         initial = (0,) * (len(history.places) + 1)
-        finding = find_order(kept, initial, apply, limit_s=max(0.0, deadline_s - monotonic()))
-        calls += len(kept)
-        undecided += finding.answer is Answer.CANNOT_TELL
+        finding = find_order(kept, initial, apply, limit_s=max(0.0, deadline_s - thread_time()))
+        if finding.answer is Answer.CANNOT_TELL:
+            undecided += 1
+        else:
+            refereed += len(kept)
         if finding.answer is Answer.NOT_LINEARIZABLE and finding.stuck is not None:
             violations.append(_row(account_id, finding.stuck, len(kept)))
     if undecided and not violations:
-        raise CannotTellError(f"{undecided} of {len(histories)} accounts were not decided within {limit_s:g} s")
+        raise CannotTellError(
+            f"{undecided} of {len(histories)} accounts were not decided within {limit_s:g} s of processor time"
+        )
+    calls = sum(len(history.calls) for history in histories.values())
+    left_out = f" (of each the first {max_calls:,} at most)" if refereed < calls else ""
     return Findings(
-        f"{calls:,} calls of {len(histories)} accounts: {len(violations):,} have no order that explains every answer",
+        f"{refereed:,} of {calls:,} calls of {len(histories)} accounts{left_out}: "
+        f"{len(violations):,} have no order that explains every answer",
         violations,
-        {"refereed_accounts": len(histories), "refereed_calls": calls},
+        {"refereed_accounts": len(histories), "refereed_calls": refereed, "calls": calls},
     )
 
 
@@ -207,13 +218,13 @@ def _cash_of(operation: Operation) -> int | None:
         return None
 
 
-def _first_calls(calls: list[Call[Action]]) -> list[Call[Action]]:
-    """At most MAX_CALLS, the ones that began first; what had not ended when the next began need not have happened."""
+def _first_calls(calls: list[Call[Action]], max_calls: int) -> list[Call[Action]]:
+    """At most ``max_calls``, the first to begin; what had not ended when the next began need not have happened."""
     ordered = sorted(calls, key=lambda call: call.began_ns)
-    if len(ordered) <= MAX_CALLS:
+    if len(ordered) <= max_calls:
         return ordered
-    until_ns = ordered[MAX_CALLS].began_ns
-    cut = [call if (call.ended_ns or 0) < until_ns else replace(call, ended_ns=None) for call in ordered[:MAX_CALLS]]
+    until_ns = ordered[max_calls].began_ns
+    cut = [call if (call.ended_ns or 0) < until_ns else replace(call, ended_ns=None) for call in ordered[:max_calls]]
     return [call for call in cut if call.ended_ns is not None or not call.reads]
 
 
@@ -223,7 +234,7 @@ def _row(account_id: int, stuck: Call[Action], calls: int) -> Evidence:
         "call": stuck.operation.what,
         "began_ns": stuck.began_ns,
         "ended_ns": stuck.ended_ns,
-        "problem": f"has no place in any order of the account's {calls:,} calls: {said(stuck.operation)}",
+        "problem": f"has no place in any order of the account's first {calls:,} calls: {said(stuck.operation)}",
     }
 
 

@@ -105,3 +105,13 @@ def test_a_search_that_takes_too_long_cannot_tell() -> None:
 def test_a_wrong_guess_of_the_turns_only_costs_time() -> None:
     calls = [Call(("write", number), 0, 100, turn=-number) for number in range(8)]
     assert find_order([*calls, Call(("read", 7), 101, 102)], 0, register, limit_s=60).answer is Answer.LINEARIZABLE
+
+
+def test_time_in_which_others_had_the_processor_does_not_count() -> None:
+    calls = [Call(("write", number), 10 * number, 10 * number + 5) for number in range(300)]
+
+    def waiting(state: int, operation: Operation) -> int | None:
+        time.sleep(0.003)
+        return register(state, operation)
+
+    assert find_order(calls, 0, waiting, limit_s=0.5).answer is Answer.LINEARIZABLE

@@ -319,6 +319,20 @@ def test_a_referee_without_time_cannot_tell(folder: Path) -> None:
         referee.examine(Record(folder), limit_s=0)
 
 
+def test_a_referee_says_how_much_of_a_long_history_it_saw(folder: Path) -> None:
+    cash_that_is_not_there(folder)
+    whole = referee.examine(Record(folder))
+    assert whole.violations
+    assert whole.figures["refereed_calls"] == whole.figures["calls"]
+    begun = referee.examine(Record(folder), max_calls=20)
+    assert not begun.violations
+    assert begun.figures["refereed_calls"] <= 20 * begun.figures["refereed_accounts"]
+    assert begun.figures["calls"] == whole.figures["calls"]
+    assert f"{begun.figures['refereed_calls']:,} of {begun.figures['calls']:,} calls" in begun.summary
+    assert "of each the first 20 at most" in begun.summary
+    assert "the first" not in whole.summary
+
+
 def test_an_unknown_cancel_is_resolved_from_the_primary(folder: Path) -> None:
     def bug(rows: list[Row]) -> None:
         first(rows, kind="cancel", outcome="ok").update(outcome="unknown", done_ns=None, http_status=None)
