@@ -35,7 +35,7 @@ from reports.records import OutcomeKind
 from trading.core.orders import NS_PER_S
 
 _WRONG_USAGE = 2
-_CREW_DELAY_NS = 2 * NS_PER_S  # until every worker is ready to begin
+_CREW_DELAY_NS = 5 * NS_PER_S  # until every worker is ready to begin: on a busy machine that takes two
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
@@ -148,7 +148,7 @@ class Generator:
             schedule=_schedule_options(self._options, self._profile, self._target),
             share=share,
             start_at_ns=self._options.elson_start_at_ns,
-            start_delay_s=0.0 if self._member else 1.0,
+            crewed=self._member is not None,
             max_in_flight=self._options.elson_max_in_flight,
             record=_record_folder(self._options),
         )

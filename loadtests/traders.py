@@ -33,12 +33,14 @@ _STOPPED = b"the generator was stopped before an answer came"
 @dataclass(frozen=True, slots=True)
 class LoopOptions:
     """The schedule starts at ``start_at_ns`` (epoch), or ``start_delay_s`` after all is prepared where that is later;
-    of it this process offers its ``share``."""
+    of it this process offers its ``share``. A ``crewed`` one has the start that its master announced: what was due
+    before all was prepared is late."""
 
     schedule: ScheduleOptions
     share: Share = field(default_factory=Share)
     start_at_ns: int = 0
     start_delay_s: float = 1.0
+    crewed: bool = False
     max_in_flight: int = 512
     deadline_s: float = 8.0
     record: Path | None = None
@@ -63,11 +65,12 @@ class OpenLoop:
         self._closed = False
         self.over = Event()
         self.failure: Exception | None = None
-        if options.share.workers == 1 and not self._endless:
+        if not options.crewed and not self._endless:
             self._recorder.prepare(options.schedule)
         self._turns = Turns(options.share.of(operations(options.schedule), options.schedule.accounts))
         # The start is set last: what comes before takes seconds on a busy machine, and none of them is the platform's.
-        self._start_ns = max(options.start_at_ns, time_ns() + round(options.start_delay_s * NS_PER_S))
+        ready_ns = time_ns() + round(options.start_delay_s * NS_PER_S)
+        self._start_ns = options.start_at_ns if options.crewed else max(options.start_at_ns, ready_ns)
         self._recorder.announce(self._start_ns)
 
     def serve(self) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from time import sleep, time_ns
 
@@ -26,6 +27,20 @@ from reports.records import WORKER_LOST
 from reports.run_folder import merge_operations
 
 WORKERS, VICTIM = 2, "worker-0"
+SLOW_TO_COME_UP = """
+from time import sleep, time_ns
+
+import locust
+from locust.runners import WorkerRunner
+
+from loadtests.profiles.trading_day import Trader
+
+
+@locust.events.test_start.add_listener
+def come_up(environment, **_):
+    if isinstance(environment.runner, WorkerRunner):  # a second after the schedule has begun
+        sleep(max(0.0, (environment.parsed_options.elson_start_at_ns - time_ns()) / 1e9 + 1.0))
+"""
 
 
 def test_two_workers_offer_the_whole_schedule_once_between_them(tmp_path: Path) -> None:
@@ -46,6 +61,29 @@ def test_two_workers_offer_the_whole_schedule_once_between_them(tmp_path: Path) 
     assert [worker["state"] for worker in report] == ["over"] * WORKERS
     for worker in report:  # on one machine the clocks are one: what is measured must say so
         assert abs(worker["clock_offset_ns"]) <= worker["clock_error_ns"] < 50_000_000
+
+
+def test_a_worker_that_comes_up_late_is_late_by_the_masters_start_and_offers_its_backlog_at_once(
+    tmp_path: Path,
+) -> None:
+    with OrderServer() as server:
+        options = load_options(tmp_path, [server.url], duration_s=4.0)
+        options = replace(options, profile=tmp_path / "slow_to_come_up.py")
+        options.profile.write_text(SLOW_TO_COME_UP)
+        with crew(options) as (master, *workers):
+            output, _ = master.communicate(timeout=60)
+            assert master.returncode == 0, output
+            assert [worker.wait(timeout=20) for worker in workers] == [0, 0]
+    rows = merged(options.record)
+    start_ns = announced_start(options.record) or 0
+    intended = [start_ns + operation.offset_ns for operation in operations(schedule_options(options))]
+    assert rows.intended_ns.tolist() == intended
+    assert rows.sent_ns.min() >= start_ns + 10**9
+    backlog = rows[rows.intended_ns < start_ns + 10**9]
+    assert len(backlog) > 50
+    assert backlog.sent_ns.max() < rows.sent_ns.min() + 10**9
+    later = rows[rows.intended_ns > start_ns + 2 * 10**9]
+    assert (later.sent_ns - later.intended_ns).median() < 10**9 / 4
 
 
 def test_a_killed_worker_is_noticed_and_every_operation_of_its_share_gets_a_row(tmp_path: Path) -> None:
