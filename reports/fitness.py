@@ -2,7 +2,8 @@
 
 What is asked, each with the figure it stands on: the generator had processor time to spare; a no-op endpoint beside
 the platform (the positive control) stayed fast, so that a slow answer is the platform's doing; nobody else took the
-machine; its clock did not jump; enough was measured to say anything; and the warm-up was over when measuring began.
+machine; its clock did not jump; enough was measured to say anything, and not of refusals; and the warm-up was over when
+measuring began.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from reports.dependence import Floats
-from reports.latency import SAMPLES_BEYOND, Scope, response_times
+from reports.latency import SAMPLES_BEYOND, Scope, refused, response_times, select
 from reports.node_metrics import MACHINE, cores_of, measured_metrics
 from reports.record import MissingPartError, Record
 from reports.timeline import NS_PER_MS, measured
@@ -30,6 +31,7 @@ MAX_STEAL: Final = 0.05
 MAX_OTHERS: Final = 0.3
 MAX_CLOCK_STEP_MS: Final = 10.0
 MIN_SAMPLES: Final = 2 * SAMPLES_BEYOND  # what a median must stand on
+MAX_REFUSED_SHARE: Final = 0.5  # of the orders answered
 WARM_UP_SHARE: Final = 0.2
 WARM_UP_FACTOR: Final = 2.0
 WARM_UP_SLACK_MS: Final = 5.0
@@ -129,11 +131,18 @@ def clock_ran_evenly(record: Record) -> Judged:
 
 
 def enough_was_measured(record: Record) -> Judged:
-    count = len(response_times(record, "place", Scope.ALL))
+    """Refusing is less work than accepting: a wall of refusals is no measurement of the platform."""
+    orders = select(record, "place", Scope.ALL)
+    count, share = len(orders), sum(map(refused, orders)) / max(1, len(orders))
     reasons = []
     if count < MIN_SAMPLES:
         reasons.append(f"{count:,} orders were answered in the measured phase: fewer than {MIN_SAMPLES} tell nothing")
-    return f"{count:,} orders answered in the measured phase", reasons
+    if share > MAX_REFUSED_SHARE:
+        reasons.append(
+            f"{share:.0%} of the orders answered in the measured phase were refused on the merits"
+            f" (allowed are {MAX_REFUSED_SHARE:.0%}): little of the platform's work was measured"
+        )
+    return f"{count:,} orders answered in the measured phase, {share:.2%} of them refused on the merits", reasons
 
 
 def warm_up_was_over(record: Record) -> Judged:

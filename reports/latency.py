@@ -2,7 +2,8 @@
 
 Response time runs from the *intended* start of an operation, service time from when it was sent. Counted are the
 load's operations of the measured phase that were answered or given up on; one never answered counts as long as the
-record lasts. Early refusals (429, 5xx, no connection) are no answers to wait for: they count in the error ratio.
+record lasts. Early refusals (429, 5xx, no connection), and those of a request that was valid (401, 400, ...), are no
+answers to wait for: they count in the error ratio.
 
 Two rules. A percentile is shown when at least ten samples lie beyond it (SAMPLES_BEYOND): p99 needs 1,000, p99.99
 100,000. And its interval knows that neighbouring samples are alike (reports.dependence).
@@ -10,7 +11,7 @@ Two rules. A percentile is shown when at least ten samples lie beyond it (SAMPLE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -29,6 +30,17 @@ Samples = npt.NDArray[np.float64]  # milliseconds, sorted
 
 # Fewer samples than ten beyond a percentile say little about it.
 SAMPLES_BEYOND: Final = 10
+
+
+# How the platform refuses on the merits, by kind of operation: an account's means and limits, a market without the
+# other side, an order that has ended or that nobody knows. Any other 4xx means that a valid request was not served.
+_ON_THE_MERITS: Final[Mapping[str, frozenset[int]]] = {
+    "place": frozenset({403, 422}),
+    "replace": frozenset({403, 404, 422}),
+    "cancel": frozenset({404, 422}),
+    "lookup": frozenset({404}),
+    "positions": frozenset({404}),
+}
 
 
 class Scope(StrEnum):
@@ -91,11 +103,14 @@ def measured_operations(record: Record) -> list[Operation]:
 
 
 def errored(operation: Operation) -> bool:
-    """Whether the platform failed to answer: not a refusal on the merits (4xx), which is a good answer."""
-    status = operation.http_status
-    if operation.outcome is OutcomeKind.OK:
-        return False
-    return operation.outcome is OutcomeKind.UNKNOWN or status is None or status == 429 or status >= 500
+    """Whether the platform gave no good answer; a refusal on the merits is one."""
+    return operation.outcome is not OutcomeKind.OK and not refused(operation)
+
+
+def refused(operation: Operation) -> bool:
+    """Whether it was refused on the merits."""
+    on_the_merits = operation.http_status in _ON_THE_MERITS.get(operation.kind, ())
+    return operation.outcome is OutcomeKind.FAIL and on_the_merits
 
 
 def select(record: Record, kind: str, scope: Scope) -> list[Operation]:

@@ -11,10 +11,12 @@ SELECT phase, min(at_ns) FILTER (state = 'started') AS start_ns,
     coalesce(max(at_ns) FILTER (state = 'ended'), (SELECT max(at_ns) FROM events)) AS end_ns
 FROM events WHERE event = 'phase' GROUP BY phase;
 
-CREATE OR REPLACE VIEW operations AS -- errored: the platform gave no good answer; a refusal on the merits (4xx) is one
-SELECT *, outcome <> 'ok' AND (outcome = 'unknown' OR http_status IS NULL OR http_status = 429 OR http_status >= 500)
-    AS errored
-FROM 'operations.parquet';
+CREATE OR REPLACE VIEW operations AS -- errored: the platform gave no good answer; a refusal on the merits is one
+SELECT *, outcome <> 'ok' AND NOT refused AS errored
+FROM (SELECT *, outcome = 'fail' AND http_status IS NOT NULL AND CASE kind WHEN 'place' THEN http_status IN (403, 422)
+        WHEN 'replace' THEN http_status IN (403, 404, 422) WHEN 'cancel' THEN http_status IN (404, 422)
+        ELSE kind IN ('lookup', 'positions') AND http_status = 404 END AS refused
+    FROM 'operations.parquet');
 
 CREATE OR REPLACE VIEW measured AS -- the load's operations that were meant to start in the measured phase
 SELECT operations.* FROM operations, phases
@@ -237,7 +239,7 @@ FROM (SELECT value AS ms, lag(value) OVER (ORDER BY at_ns) AS before_ms FROM sam
     WHERE node = 'machine' AND metric = 'clock_drift_ms');
 
 -- name: validity_samples
-SELECT count(*) AS orders_answered FROM answered WHERE kind = 'place';
+SELECT count(*) AS orders_answered, avg(refused::INT) AS refused_share FROM answered WHERE kind = 'place';
 
 -- name: validity_faults
 SELECT json->>'fault_id' AS fault, bool_or(coalesce((json->'evidence'->>'bit')::BOOL, false)) AS bit,

@@ -112,6 +112,17 @@ def test_a_handful_of_orders_tells_nothing(folder: Path) -> None:
     assert any("fewer than 20 tell nothing" in reason for reason in reasons(folder))
 
 
+@pytest.mark.parametrize(("share", "valid"), [(0.4, True), (0.6, False)])
+def test_a_wall_of_refusals_is_no_measurement(folder: Path, share: float, valid: bool) -> None:
+    rows = read_rows(folder, "operations")
+    orders = [row for row in rows if row["kind"] == "place" and row["outcome"] == "ok"]
+    for number, row in enumerate(orders):
+        if number % 10 < 10 * share:
+            row.update(outcome="fail", http_status=403, order_id=None)
+    write_table(folder, "operations", rows)
+    assert any("refused on the merits" in reason for reason in reasons(folder)) != valid
+
+
 def test_the_rule_of_the_warm_up_is_in_the_record(folder: Path) -> None:
     rule = json.loads((folder / "run.json").read_text())["warm_up_rule"]
     assert rule["left_out_s"] == pytest.approx(1.0)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from reports.dependence import Timed
+from reports.goodput import goodput_by_second
 from reports.latency import (
     Scope,
     errored,
@@ -21,6 +23,7 @@ from reports.latency import (
 )
 from reports.outage import windows
 from reports.record import Record
+from reports.records import OutcomeKind
 from reports.run_folder import EventLog
 from reports.tests.synthetic import read_rows, write_table
 from reports.timeline import measured
@@ -126,13 +129,39 @@ def test_an_early_refusal_is_an_error_and_no_fast_answer(folder: Path) -> None:
     assert errors_in(Record(folder)).errors == errors + 10
 
 
-def test_a_refusal_on_the_merits_is_a_good_answer(folder: Path) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 422])
+def test_a_refusal_on_the_merits_is_a_good_answer_and_that_of_a_valid_request_an_error(
+    folder: Path, status: int
+) -> None:
     rows = read_rows(folder, "operations")
-    errors = errors_in(Record(folder)).errors
-    for row in [row for row in rows if row["outcome"] == "ok"][100:110]:
-        row.update(outcome="fail", http_status=422)
+    before = errors_in(Record(folder)).errors, len(response_ms(Record(folder))), goodput_by_second(Record(folder)).sum()
+    start_ns, end_ns = measured(Record(folder))
+    answered = [row for row in rows if row["outcome"] == "ok" and row["kind"] == "place"]
+    for row in [row for row in answered if start_ns <= row["intended_ns"] and row["done_ns"] < end_ns - 1e9][:10]:
+        row.update(outcome="fail", http_status=status)
     write_table(folder, "operations", rows)
-    assert errors_in(Record(folder)).errors == errors
+    bad = 0 if status in (403, 422) else 10
+    now = errors_in(Record(folder)).errors, len(response_ms(Record(folder))), goodput_by_second(Record(folder)).sum()
+    assert now == (before[0] + bad, before[1] - bad, before[2] - bad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "merits"),
+    [
+        ("place", {403, 422}),
+        ("replace", {403, 404, 422}),
+        ("cancel", {404, 422}),
+        ("lookup", {404}),
+        ("positions", {404}),
+        ("read", set()),
+        ("login", set()),
+    ],
+)
+def test_what_is_on_the_merits_depends_on_what_was_asked(folder: Path, kind: str, merits: set[int]) -> None:
+    asked = replace(Record(folder).operations[0], kind=kind, outcome=OutcomeKind.FAIL)
+    assert {status for status in range(400, 600) if not errored(replace(asked, http_status=status))} == merits
+    assert errored(replace(asked, http_status=None))
+    assert errored(replace(asked, outcome=OutcomeKind.UNKNOWN, http_status=422))
 
 
 def test_the_table_has_a_row_for_every_kind_scope_and_measure(folder: Path) -> None:

@@ -60,11 +60,11 @@ def no_fault_is_injected(folder: Path) -> None:
     without_events_of(folder, '"injected"')
 
 
-def early_refusals_and_a_torn_line(folder: Path) -> None:
+def refusals_of_every_sort_and_a_torn_line(folder: Path) -> None:
     rows = read_rows(folder, "operations")
     for number, row in enumerate(rows):
         if row["outcome"] == "ok" and number % 7 == 0:
-            row.update(outcome="fail", http_status=(503, 429, 422)[number % 3])
+            row.update(outcome="fail", http_status=(503, 429, 422, 401, 404, 403, None)[number // 7 % 7])
     write_table(folder, "operations", rows)
     with (folder / "events.jsonl").open("a") as file:
         file.write('{"at_ns": 17')
@@ -76,7 +76,7 @@ CHANGES = (
     nothing_succeeds_after_the_kill,
     a_fault_is_never_undone_and_the_measured_phase_never_ends,
     no_fault_is_injected,
-    early_refusals_and_a_torn_line,
+    refusals_of_every_sort_and_a_torn_line,
 )
 
 
@@ -220,7 +220,9 @@ SAID: dict[str, Callable[[list[Any]], str]] = {
     "clock": lambda rows: "the clock never moved by more than {:.2f} ms in a second against the steady one".format(
         *rows[0]
     ),
-    "samples": lambda rows: "{:,} orders answered in the measured phase".format(*rows[0]),
+    "samples": lambda rows: "{:,} orders answered in the measured phase, {:.2%} of them refused on the merits".format(
+        *rows[0]
+    ),
     "faults": lambda rows: f"{sum(row[1] for row in rows)} of {len(rows)} faults had their effect measured",
 }
 
