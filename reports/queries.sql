@@ -203,7 +203,9 @@ FROM (SELECT *, (coalesce(sent_ns, end_ns) - intended_ns) / 1e6 AS late_ms FROM 
     (SELECT end_ns FROM phases WHERE phase = 'measure') WHERE NOT starts_with(coalesce(answer, ''), 'the load''s worker was lost'));
 
 -- name: validity_offered
-SELECT count(*) AS intended, coalesce(max(intended_ns - before_ns), 0) / 1e9 AS longest_pause_s
+SELECT count(*) AS intended, coalesce(max(intended_ns - before_ns), 0) / 1e9 AS longest_pause_s,
+    (SELECT count(DISTINCT operation_id) FROM operations WHERE source = 'load') AS recorded, -- in all, also the warm-up
+    (SELECT (content::JSON->>'scheduled_operations')::BIGINT FROM read_text('run.json')) AS scheduled
 FROM (SELECT intended_ns, lag(intended_ns) OVER (ORDER BY intended_ns) AS before_ns FROM measured);
 
 -- name: validity_workers

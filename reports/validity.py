@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from reports.dependence import Floats
 from reports.fitness import (
     clock_ran_evenly,
     control_stayed_fast,
@@ -164,28 +165,32 @@ def _nothing_was_left_out(record: Record) -> tuple[str, list[str]]:
     intended = sorted(operation.intended_ns for operation in measured_operations(record))
     if not intended:
         raise MissingPartError("the load intended no operation within the measured phase")
-    reasons = _rows_missing(record)
-    gaps = np.diff(np.array([start_ns, *intended, end_ns])) / NS_PER_S
-    usual_s = (end_ns - start_ns) / NS_PER_S / len(intended)
-    first, inner, last = float(gaps[0]), float(gaps[1:-1].max(initial=0.0)), float(gaps[-1])
+    recorded = [operation.operation_id for operation in record.operations if operation.source == "load"]
+    scheduled, unique = record.run.get("scheduled_operations"), len(set(recorded))
+    gaps: Floats = np.diff(np.array([start_ns, *intended, end_ns])) / NS_PER_S
+    reasons = []
+    if len(recorded) != unique:
+        reasons.append(f"the record holds {len(recorded) - unique:,} operations of the load more than once")
+    if not isinstance(scheduled, int):
+        reasons += _silences(gaps)
+    # Every scheduled operation has its row, also one never sent: what has none could hide a lost order.
+    elif unique != scheduled:
+        reasons.append(f"the load's schedule holds {scheduled:,} operations, the record {unique:,} of them")
+    longest_s = float(gaps[1:-1].max(initial=0.0))
+    return f"{len(intended):,} operations intended, never more than {longest_s:.2f} s apart", reasons
+
+
+def _silences(gaps_s: Floats) -> list[str]:
+    """What is too long for even arrivals. Only where no schedule is known: one may hold pauses of any length."""
+    usual_s = float(gaps_s.mean())
+    first, inner, last = float(gaps_s[0]), float(gaps_s[1:-1].max(initial=0.0)), float(gaps_s[-1])
+    reasons = []
     if first > max(1.0, 20 * usual_s):
         reasons.append(f"the load generator began {first:.1f} s after the measured phase")
     if inner > max(1.0, 20 * usual_s):
         reasons.append(f"the load generator intended nothing for {inner:.1f} s (usually every {1000 * usual_s:.1f} ms)")
     if last > max(5.0, 20 * usual_s):
         reasons.append(f"the load generator stopped {last:.1f} s before the measured phase ended")
-    return f"{len(intended):,} operations intended, never more than {inner:.2f} s apart", reasons
-
-
-def _rows_missing(record: Record) -> list[str]:
-    """Every scheduled operation has one row, also one that was never sent: what has none could hide a lost order."""
-    recorded = [operation.operation_id for operation in record.operations if operation.source == "load"]
-    scheduled, unique = record.run.get("scheduled_operations"), len(set(recorded))
-    reasons = []
-    if len(recorded) != unique:
-        reasons.append(f"the record holds {len(recorded) - unique:,} operations of the load more than once")
-    if isinstance(scheduled, int) and unique != scheduled:
-        reasons.append(f"the load's schedule holds {scheduled:,} operations, the record {unique:,} of them")
     return reasons
 
 

@@ -244,6 +244,15 @@ def test_what_a_finding_says_is_what_its_query_gives(folder: Path, name: str) ->
     assert SAID[name](rows_of(folder, f"validity_{name}")) == finding.summary
 
 
+def test_what_is_missing_of_the_schedule_is_what_its_query_gives(folder: Path) -> None:
+    write_table(folder, "operations", read_rows(folder, "operations")[:-3])
+    ((_, _, recorded, scheduled),) = rows_of(folder, "validity_offered")
+    (finding,) = (each for each in judge_validity(Record(folder)) if each.name == "offered")
+    assert finding.reasons == [
+        f"the load's schedule holds {scheduled:,} operations, the record {recorded:,} of them",
+    ]
+
+
 def test_how_the_feed_served_is_what_its_query_gives(folder: Path) -> None:
     with_feed_quality(folder)
     told = Record(folder).feed_quality

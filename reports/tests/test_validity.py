@@ -56,21 +56,45 @@ def test_a_few_late_operations_do_not(folder: Path) -> None:
     assert reasons(folder) == []
 
 
-def test_a_generator_that_died_half_way_makes_the_run_invalid(folder: Path) -> None:
+@pytest.mark.parametrize("schedule_known", [True, False])
+def test_a_generator_that_died_half_way_makes_the_run_invalid(folder: Path, schedule_known: bool) -> None:
+    if not schedule_known:
+        forget_the_schedule(folder)
     start_ns, end_ns = measured(Record(folder))
     rows = [row for row in read_rows(folder, "operations") if row["intended_ns"] < (start_ns + end_ns) // 2]
     write_table(folder, "operations", rows)
     found = reasons(folder)
-    assert any("the load generator stopped" in reason for reason in found)
-    assert any("the load's schedule holds" in reason for reason in found)
+    assert any("the load generator stopped" in reason for reason in found) != schedule_known
+    assert any("the load's schedule holds" in reason for reason in found) == schedule_known
 
 
-def test_a_generator_that_paused_makes_the_run_invalid(folder: Path) -> None:
+@pytest.mark.parametrize("schedule_known", [True, False])
+def test_a_generator_that_paused_makes_the_run_invalid(folder: Path, schedule_known: bool) -> None:
     start_ns, _ = measured(Record(folder))
+    if not schedule_known:
+        forget_the_schedule(folder)
     rows = read_rows(folder, "operations")
     rows = [row for row in rows if not start_ns + 2e9 < row["intended_ns"] < start_ns + 4e9]
     write_table(folder, "operations", rows)
-    assert any("intended nothing for 2." in reason for reason in reasons(folder))
+    found = "the load's schedule holds" if schedule_known else "intended nothing for 2."
+    assert any(found in reason for reason in reasons(folder))
+
+
+@pytest.mark.parametrize(("from_s", "until_s"), [(0, 3), (2, 5), (4, 100)], ids=["begins late", "pauses", "ends early"])
+def test_a_schedule_may_hold_pauses_of_any_length(folder: Path, from_s: int, until_s: int) -> None:
+    """As those of a sine at its lowest, or of a step to nothing."""
+    start_ns, _ = measured(Record(folder))
+    rows = read_rows(folder, "operations")
+    drawn = [row for row in rows if not start_ns + from_s * 1e9 <= row["intended_ns"] < start_ns + until_s * 1e9]
+    write_table(folder, "operations", drawn)
+    forget_the_schedule(folder, len({row["operation_id"] for row in drawn if row["source"] == "load"}))
+    assert [reason for reason in reasons(folder) if "the load generator" in reason] == []
+
+
+def forget_the_schedule(folder: Path, scheduled: int | None = None) -> None:
+    """Only how many operations it held is known, if that."""
+    run = json.loads((folder / "run.json").read_bytes())
+    (folder / "run.json").write_text(json.dumps({**run, "scheduled_operations": scheduled}))
 
 
 def test_a_run_without_load_is_invalid(folder: Path) -> None:
@@ -132,6 +156,7 @@ def test_a_market_that_trades_before_the_load_does_is_no_warm_up(folder: Path) -
 
 def test_a_generator_that_began_after_the_measured_phase_makes_the_run_invalid(folder: Path) -> None:
     start_ns, _ = measured(Record(folder))
+    forget_the_schedule(folder)
     rows = [row for row in read_rows(folder, "operations") if row["intended_ns"] >= start_ns + 2e9]
     write_table(folder, "operations", rows)
     assert any("began 2.0 s after the measured phase" in reason for reason in reasons(folder))
