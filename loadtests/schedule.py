@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import resource
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat, takewhile
 from operator import attrgetter
@@ -23,13 +25,24 @@ _KEPT_ORDERS: Final = 512  # of an account, to cancel, replace or look up: memor
 _FLOWS: Final = tuple(Flow)
 _SIDES: Final = (Side.SELL, Side.BUY)
 _OFFSET_NS: Final = attrgetter("offset_ns")
+# So long may the platform be silent while the generator keeps its schedule: longer than a client waits for an answer.
+SILENCE_S: Final = 10.0
+_LOCUSTS_FILES: Final = 10_000  # what Locust raises its limit of open files to, where it may
+_OTHER_FILES: Final = 1_000
 
 
 class Digest(NamedTuple):
-    """Of a whole schedule: SHA-256, equal exactly when every intended operation is, and how many there are."""
+    """Of a whole schedule: SHA-256, equal exactly when every intended operation is, how many there are, and how many
+    at most within ``SILENCE_S``."""
 
     sha256: str
     operations: int
+    busiest: int
+
+    @property
+    def max_in_flight(self) -> int:
+        """As many as a silent platform leaves unanswered; each has a connection of its own, which is an open file."""
+        return min(self.busiest, _open_files() - _OTHER_FILES)
 
 
 def operations(options: ScheduleOptions) -> Iterator[IntendedOperation]:
@@ -43,12 +56,24 @@ def operations(options: ScheduleOptions) -> Iterator[IntendedOperation]:
 def schedule_digest(intended: Iterable[IntendedOperation]) -> Digest:
     """Takes one operation after another, so that it needs no room for all of them."""
     digest, number = hashlib.sha256(), 0
+    lately: deque[int] = deque()
+    busiest = 0
     for operation in intended:
+        lately.append(operation.offset_ns)
+        while lately[0] < operation.offset_ns - SILENCE_S * NS_PER_S:
+            lately.popleft()
+        busiest = max(busiest, len(lately))
         digest.update(b"," if number else b"[")
         digest.update(msgspec.json.encode(operation))
         number += 1
     digest.update(b"]" if number else b"[]")
-    return Digest(digest.hexdigest(), number)
+    return Digest(digest.hexdigest(), number, busiest)
+
+
+def _open_files() -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    may_raise = hard == resource.RLIM_INFINITY or hard >= _LOCUSTS_FILES
+    return max(soft, _LOCUSTS_FILES) if may_raise else soft
 
 
 def _drawn(options: ScheduleOptions) -> Iterator[IntendedOperation]:

@@ -23,10 +23,9 @@ from loadtests.rows import EndedOperation
 from loadtests.schedule import operations
 from loadtests.shares import Share, Turns
 from loadtests.target import Target
-from reports.records import OutcomeKind
+from reports.records import GENERATOR_FULL, OutcomeKind
 from trading.core.orders import NS_PER_S
 
-_GENERATOR_FULL = b"generator full"
 _STOPPED = b"the generator was stopped before an answer came"
 
 
@@ -139,7 +138,7 @@ class OpenLoop:
         operation, answer = result.operation, result.answer
         intended_ns = self._intended_ns(operation)
         if answer is None:
-            return EndedOperation(operation, intended_ns, result.outcome, _GENERATOR_FULL)
+            return EndedOperation(operation, intended_ns, result.outcome, GENERATOR_FULL.encode())
         return EndedOperation(
             operation,
             intended_ns,

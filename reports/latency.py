@@ -2,8 +2,8 @@
 
 Response time runs from the *intended* start of an operation, service time from when it was sent. Counted are the
 load's operations of the measured phase that were answered or given up on; one never answered counts as long as the
-record lasts. Early refusals (429, 5xx, no connection), and those of a request that was valid (401, 400, ...), are no
-answers to wait for: they count in the error ratio.
+record lasts, and so does one never sent because too many before it had no answer. Early refusals (429, 5xx, no
+connection) and refusals of what was valid (400, 401, ...) are no answers to wait for: they count in the error ratio.
 
 Two rules. A percentile is shown when at least ten samples lie beyond it (SAMPLES_BEYOND): p99 needs 1,000, p99.99
 100,000. And its interval knows that neighbouring samples are alike (reports.dependence).
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from reports.dependence import Timed, percentile_interval, timed
 from reports.outage import SETTLE_NS, windows
 from reports.record import Record
-from reports.records import OutcomeKind
+from reports.records import GENERATOR_FULL, OutcomeKind
 from reports.rows import Operation
 from reports.timeline import NS_PER_MS, measured, phases
 
@@ -118,9 +118,7 @@ def select(record: Record, kind: str, scope: Scope) -> list[Operation]:
     spans = windows(record)
     chosen = []
     for operation in measured_operations(record):
-        if operation.kind != kind or operation.sent_ns is None:
-            continue
-        if errored(operation) and operation.outcome is not OutcomeKind.UNKNOWN:
+        if operation.kind != kind or not _waited(operation):
             continue
         # No answer is a fault's doing only where the fault was near: else it would hide in the windows.
         over_ns = operation.done_ns or operation.intended_ns + SETTLE_NS
@@ -128,6 +126,13 @@ def select(record: Record, kind: str, scope: Scope) -> list[Operation]:
         if scope is Scope.ALL or inside == (scope is Scope.INSIDE_FAULTS):
             chosen.append(operation)
     return chosen
+
+
+def _waited(operation: Operation) -> bool:
+    """Whether a client did: for a good answer, for one that never came, or for its turn behind others without one."""
+    if operation.sent_ns is None:
+        return operation.answer == GENERATOR_FULL
+    return operation.outcome is OutcomeKind.UNKNOWN or not errored(operation)
 
 
 def is_steady(record: Record, scope: Scope) -> bool:

@@ -54,13 +54,13 @@ SELECT fault_id, kind, target, (first_after_ns - last_before_ns) / 1e6 AS outage
     began_ns AS window_start_ns, greatest(settled_ns, first_after_ns + 2_000_000_000) AS window_end_ns
 FROM spans JOIN longest USING (fault_id);
 
-CREATE OR REPLACE VIEW answered AS -- whose time a client felt; one never answered lasts as long as the record
+CREATE OR REPLACE VIEW answered AS -- whose time a client felt; one never answered, or never sent for others' sake, lasts as long as the record
 SELECT measured.*, (coalesce(done_ns, last_ns) - intended_ns) / 1e6 AS response_ms,
-    (coalesce(done_ns, last_ns) - sent_ns) / 1e6 AS service_ms,
+    (coalesce(done_ns, last_ns) - coalesce(sent_ns, intended_ns)) / 1e6 AS service_ms,
     EXISTS (FROM outages WHERE intended_ns <= window_end_ns
         AND coalesce(done_ns, intended_ns + 2_000_000_000) >= window_start_ns) AS near_fault
 FROM measured, (SELECT max(coalesce(done_ns, intended_ns)) AS last_ns FROM operations)
-WHERE sent_ns IS NOT NULL AND NOT (errored AND outcome <> 'unknown');
+WHERE CASE WHEN sent_ns IS NULL THEN answer = 'generator full' ELSE outcome = 'unknown' OR NOT errored END;
 
 CREATE OR REPLACE VIEW usual_gap AS -- the longest span without an acknowledged order outside the windows of faults
 SELECT max(at_ns - before_ns) / 1e6 AS usual_ms

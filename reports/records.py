@@ -68,6 +68,8 @@ import pyarrow.parquet as pq
 
 # How the answer begins of an operation whose load worker was lost before it recorded one.
 WORKER_LOST: Final = "the load's worker was lost"
+# The answer of an operation never sent, because as many as the generator holds were still waiting for theirs.
+GENERATOR_FULL: Final = "generator full"
 
 RECORD_VERSION: Final = 2  # 1 counted whole shares
 

@@ -148,8 +148,8 @@ def _schedule_was_kept(record: Record) -> tuple[str, list[str]]:
 
 def _judged_late(record: Record) -> list[str]:
     """The operations that a latency is judged by, on their own: what the generator was late is in their time."""
-    judged = select(record, "place", Scope.OUTSIDE_FAULTS)
-    late = sum(_lateness_ms(operation, operation.intended_ns) > MAX_LATENESS_MS for operation in judged)
+    judged, (_, end_ns) = select(record, "place", Scope.OUTSIDE_FAULTS), measured(record)
+    late = sum(_lateness_ms(operation, end_ns) > MAX_LATENESS_MS for operation in judged)
     if late <= MAX_LATE_SHARE * len(judged):
         return []
     share = late / len(judged)

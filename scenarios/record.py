@@ -107,6 +107,7 @@ def run_description(
         "fault_schedule_digest": fault_schedule_digest(faults),
         "scheduled_operations": intended.operations,
         "load_schedule_digest": intended.sha256,
+        "load_max_in_flight": intended.max_in_flight,
     }
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,8 +62,6 @@ from stack.topology import Role
 
 _MARKET_LIMIT_S: Final = 20.0
 _HEAL_LIMIT_S: Final = 20.0
-# So long may the platform be silent while the generator keeps its schedule: longer than a client waits for an answer.
-_SILENCE_S: Final = 10.0
 _BESIDE: Final = 2  # the first programs: the subscriber and the positive control, which are no nodes
 _NS: Final = 1_000_000_000
 
@@ -90,6 +87,7 @@ class Run:
     faults: tuple[PlannedFault, ...] = ()
     programs: list[Program] = field(default_factory=list)
     load_schedule_digest: str = ""
+    load_max_in_flight: int = 0
     measure_from_ns: int = 0
 
     async def execute(self) -> Verdict:
@@ -123,6 +121,7 @@ class Run:
                 run_description, loaded, options.seed, self.faults, options.command_line
             )
             self.load_schedule_digest = description["load_schedule_digest"]
+            self.load_max_in_flight = description["load_max_in_flight"]
             self.record.describe({**description, "topology": topology_description(topology)})
             await asyncio.to_thread(self._keep_baselines)
             stack = EmbeddedStack(topology, self._stack_options(), self._on_stack_event)
@@ -322,7 +321,7 @@ class Run:
             rate_per_s=scenario.load.rate_per_s,
             duration_s=scenario.phases.warm_up_s + scenario.phases.measure_s,
             traders=scenario.topology.accounts.count,
-            max_in_flight=ceil(scenario.load.rate_per_s * _SILENCE_S),
+            max_in_flight=self.load_max_in_flight,
             profile=PROFILES / f"{scenario.load.profile}.py",
             arrivals=scenario.load.offered,
             shape_from_s=scenario.phases.warm_up_s,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
 import pytest
 
-from loadtests.arrivals import Arrivals, Hawkes, Poisson, Ramp, Sine
+from loadtests.arrivals import Arrivals, Breakpoint, Constant, Hawkes, Poisson, Ramp, Sine, Spike
 from loadtests.flows import PROFILES
 from loadtests.intended import TRADING_DAY, IntendedOperation, Kind, ScheduleOptions
-from loadtests.schedule import operations, schedule_digest
+from loadtests.schedule import Digest, operations, schedule_digest
 from trading.core.orders import MAX_CLIENT_ORDER_ID_LENGTH, NS_PER_S, OrderType, Side
 
 OPTIONS = ScheduleOptions(seed=7, accounts=20, symbols=("AAA", "BBB"), rate_per_s=300, duration_s=40)
@@ -46,6 +47,30 @@ def test_the_digest_notices_a_single_share_more() -> None:
     assert schedule_digest([*operations[:position], changed, *operations[position + 1 :]]) != schedule_digest(
         operations
     )
+
+
+@pytest.mark.parametrize(
+    "arrivals",
+    [
+        Constant(),
+        Spike(to_per_s=1000, at_s=10, for_s=3),
+        Ramp(to_per_s=20, over_s=10),
+        Breakpoint(step_per_s=50, every_s=4),
+        Hawkes(branching=0.7, decay_per_s=5),
+    ],
+    ids=lambda value: type(value).__name__.lower(),
+)
+def test_as_many_may_be_in_flight_as_a_silent_platform_leaves_unanswered_at_worst(arrivals: Arrivals) -> None:
+    options = replace(OPTIONS, rate_per_s=50, arrivals=arrivals)
+    offsets = [operation.offset_ns for operation in schedule(options)]
+    worst = max(sum(at_ns <= other <= at_ns + 10 * NS_PER_S for other in offsets) for at_ns in offsets)
+    assert schedule_digest(operations(options)).max_in_flight == worst
+
+
+def test_no_more_are_in_flight_than_there_may_be_connections() -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    busy = Digest("", 10**6, 10**6)
+    assert busy.max_in_flight < max(soft, 10_000)
 
 
 def test_arrivals_are_poisson_at_the_offered_rate() -> None:

@@ -23,7 +23,7 @@ from reports.latency import (
 )
 from reports.outage import windows
 from reports.record import Record
-from reports.records import OutcomeKind
+from reports.records import GENERATOR_FULL, WORKER_LOST, OutcomeKind
 from reports.run_folder import EventLog
 from reports.tests.synthetic import read_rows, write_table
 from reports.timeline import measured
@@ -102,6 +102,19 @@ def test_an_order_that_was_never_answered_is_not_left_out_of_the_percentiles(fol
         row.update(done_ns=None, http_status=None, outcome="unknown", order_id=None, answer=None)
     write_table(folder, "operations", rows)
     assert percentile(response_times(Record(folder)), 0.99).value > 5_000
+
+
+@pytest.mark.parametrize(("answer", "counted"), [(GENERATOR_FULL, True), (f"{WORKER_LOST}: not offered", False)])
+def test_an_order_never_sent_waited_with_those_before_it_unless_nobody_was_there_to_offer_it(
+    folder: Path, answer: str, counted: bool
+) -> None:
+    count = len(response_ms(Record(folder)))
+    rows = read_rows(folder, "operations")
+    for row in [row for row in rows if row["kind"] == "place"][100:150]:
+        row.update(sent_ns=None, done_ns=None, http_status=None, outcome="fail", order_id=None, answer=answer)
+    write_table(folder, "operations", rows)
+    assert len(response_ms(Record(folder))) == (count if counted else count - 50)
+    assert (percentile(response_times(Record(folder)), 0.99).value > 5_000) == counted
 
 
 def test_an_order_never_answered_far_from_any_fault_does_not_hide_in_its_window(folder: Path) -> None:

@@ -26,6 +26,7 @@ from reports.latency import (
 from reports.outage import longest_usual_gap_ms, outages
 from reports.queries import connect, queries, text, views
 from reports.record import Record
+from reports.records import GENERATOR_FULL, WORKER_LOST
 from reports.recovery import milestones, recoveries
 from reports.render import rebuild
 from reports.tests.synthetic import read_rows, with_commits, write_table
@@ -70,6 +71,15 @@ def refusals_of_every_sort_and_a_torn_line(folder: Path) -> None:
         file.write('{"at_ns": 17')
 
 
+def the_generator_was_full_and_a_worker_was_lost(folder: Path) -> None:
+    rows = read_rows(folder, "operations")
+    for number, row in enumerate(rows):
+        if number % 40 == 0:
+            answer = GENERATOR_FULL if number % 80 else f"{WORKER_LOST}: not offered"
+            row.update(sent_ns=None, done_ns=None, outcome="fail", http_status=None, order_id=None, answer=answer)
+    write_table(folder, "operations", rows)
+
+
 Change = Callable[[Path], None]
 CHANGES = (
     as_recorded,
@@ -77,6 +87,7 @@ CHANGES = (
     a_fault_is_never_undone_and_the_measured_phase_never_ends,
     no_fault_is_injected,
     refusals_of_every_sort_and_a_torn_line,
+    the_generator_was_full_and_a_worker_was_lost,
 )
 
 

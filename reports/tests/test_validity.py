@@ -9,7 +9,7 @@ import pytest
 
 from reports.latency import Scope, select
 from reports.record import Record
-from reports.records import WORKER_LOST
+from reports.records import GENERATOR_FULL, WORKER_LOST
 from reports.run_folder import EventLog
 from reports.tests.synthetic import read_rows, write_table
 from reports.timeline import measured
@@ -186,12 +186,15 @@ def test_an_operation_recorded_twice_makes_the_run_invalid(folder: Path) -> None
     assert "the record holds 1 operations of the load more than once" in reasons(folder)
 
 
-def test_orders_sent_late_outside_the_faults_make_the_run_invalid_even_if_few_of_all(folder: Path) -> None:
+@pytest.mark.parametrize("sent", [True, False])
+def test_orders_sent_late_outside_the_faults_make_the_run_invalid_even_if_few_of_all(folder: Path, sent: bool) -> None:
     judged = {(o.source, o.operation_id) for o in select(Record(folder), "place", Scope.OUTSIDE_FAULTS)}
     rows, late = read_rows(folder, "operations"), 0
     for row in rows:
         if (row["source"], row["operation_id"]) in judged and late <= len(judged) // 90:
-            row["sent_ns"], late = row["intended_ns"] + 60_000_000, late + 1
+            row["sent_ns"], late = row["intended_ns"] + 60_000_000 if sent else None, late + 1
+            if not sent:
+                row.update(done_ns=None, outcome="fail", http_status=None, answer=GENERATOR_FULL)
     write_table(folder, "operations", rows)
     assert any("of the orders outside faults" in reason for reason in reasons(folder))
 
