@@ -15,6 +15,7 @@ from typing import Final
 from simulator.facts import flow, prices
 from simulator.facts.evidence import Estimate, together
 from simulator.facts.observed import Observed
+from simulator.facts.time_of_day import apart_from_time_of_day
 
 FAMILY_ERROR: Final = 0.05
 
@@ -27,13 +28,18 @@ class FactVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``low`` to ``high``: where the measure lies in real markets, generously."""
+    """``low`` to ``high``: where the measure lies in real markets, generously. ``levelled``: measured without the day's
+    shape."""
 
     name: str
     measure: str
     low: float
     high: float
     of: Callable[[Observed], Estimate]
+    levelled: bool = False
+
+    def measured(self, runs: Sequence[Observed]) -> list[Estimate]:
+        return apart_from_time_of_day(self.of, runs) if self.levelled else [self.of(run) for run in runs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ FACTS: Final[Sequence[Fact]] = (
         0.02,
         0.6,
         lambda o: prices.volatility_memory(o.returns, _steps(o, 180, 600)),
+        levelled=True,
     ),
     Fact(
         "aggregational normality",
@@ -74,6 +81,7 @@ FACTS: Final[Sequence[Fact]] = (
         0.1,
         0.95,
         lambda o: prices.volume_and_volatility(o.volumes, o.returns),
+        levelled=True,
     ),
     Fact(
         "intraday shape",
@@ -114,7 +122,7 @@ FACTS: Final[Sequence[Fact]] = (
 
 def judge(runs: Sequence[Observed], facts: Sequence[Fact] = FACTS) -> list[Finding]:
     """What independent runs of one market say together."""
-    return judge_estimates({fact: [fact.of(run) for run in runs] for fact in facts})
+    return judge_estimates({fact: fact.measured(runs) for fact in facts})
 
 
 def judge_estimates(measured: Mapping[Fact, Sequence[Estimate]]) -> list[Finding]:

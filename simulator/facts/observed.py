@@ -26,6 +26,7 @@ class Observed:
 
     symbol: str
     step_s: float
+    begins_s: Floats  # when each step begins, in seconds since midnight
     returns: Floats
     volumes: Floats  # per step, shares
     signs: Floats  # +1 or -1 for each order that took, in order of time
@@ -95,6 +96,7 @@ class _Span:
         minutes = np.arange(self.from_ns, self.to_ns + 1, 60 * NS_PER_S)
         best, deeper = _levels(self.depth)
         return {
+            "begins_s": grid[:-1] / NS_PER_S,
             "returns": np.diff(np.log(self._mid_at(grid))),
             "volumes": _binned(trades.at_ns, trades.quantity.to_numpy(dtype=float) / 1e6, grid),
             "signs": takers.sign.to_numpy(dtype=float),

@@ -12,6 +12,7 @@ import pytest
 from arch.data import nasdaq, sp500
 from backtesting.test import EURUSD
 
+from simulator.days.clock import u_shape
 from simulator.facts import prices
 from simulator.facts.evidence import Estimate, Floats
 from simulator.facts.judge import FACTS, FactVerdict, fact_named, judge, judge_estimates
@@ -32,7 +33,7 @@ def verdicts(runs: Sequence[Observed]) -> dict[str, FactVerdict]:
 
 
 def test_one_ordinary_day_fails_no_fact_and_passes_most() -> None:
-    """Ten days, of ten seeds, pass them all: that is the benchmark ``simulator/benchmarks/facts.py``."""
+    """Several days of several seeds are judged by the benchmark ``simulator/benchmarks/facts.py``."""
     found = verdicts([good()])
     assert FAIL not in found.values()
     assert sum(verdict is PASS for verdict in found.values()) >= len(FACTS) / 2
@@ -45,6 +46,18 @@ def test_a_gaussian_random_walk_fails_the_facts_that_it_lacks_and_no_other() -> 
     lacking = {"heavy tails", "volatility clusters", "aggregational normality"}
     assert {name for name, verdict in found.items() if verdict is FAIL} == lacking
     assert found["bounce"] is found["no linear memory"] is PASS
+
+
+def test_noise_under_the_day_s_shape_neither_clusters_nor_moves_with_volume() -> None:
+    rng, day, runs = np.random.default_rng(5), good(), []
+    for _ in range(RUNS):
+        shape = u_shape((np.arange(len(day.returns)) + 0.5) / len(day.returns), 6.0)
+        returns = rng.standard_normal(len(shape)) * np.sqrt(shape) * 1e-4
+        runs.append(replace(day, returns=returns, volumes=rng.poisson(20 * shape).astype(float)))
+    found = verdicts(runs)
+    assert found["volatility clusters"] is found["volume and volatility"] is FAIL
+    alone = verdicts(runs[:1])  # whether it is the shape of all days or only of this one cannot be seen
+    assert alone["volatility clusters"] is FactVerdict.CANNOT_TELL
 
 
 def test_returns_that_remember_fail_the_facts_of_no_memory() -> None:
