@@ -86,10 +86,13 @@ def excess_kurtosis(values: Floats) -> Estimate:
 
 
 def together(estimates: Sequence[Estimate]) -> Estimate:
-    """What independent runs of the same market say: their mean, with the error that they themselves show."""
-    values = np.array([estimate.value for estimate in estimates if isfinite(estimate.value)])
+    """What independent runs of the same market say: their mean, with the error that they themselves show.
+
+    Nothing when one of them says nothing: those without a value are often those that would speak against the others.
+    """
     if len(estimates) == 1:
         return estimates[0]
-    if len(values) < 2:
+    values = np.array([estimate.value for estimate in estimates])
+    if len(values) < 2 or not np.isfinite(values).all():
         return NOTHING
     return Estimate(float(values.mean()), float(values.std(ddof=1)) / sqrt(len(values)), len(values) - 1)

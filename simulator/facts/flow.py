@@ -18,10 +18,16 @@ def sign_memory(signs: Floats, lags: range) -> Estimate:
     return autocorrelation(signs, lags)
 
 
+def impact(responses: Floats) -> Estimate:
+    """How much of what the middle moves from one order to the next goes the way of the first: 1 all of it, -1 all of it
+    the other way, 0 without impact."""
+    return ratio(responses, np.abs(responses))
+
+
 def impact_exponent(volumes: Floats, responses: Floats) -> Estimate:
     """How the signed move of the middle grows with an order's volume: log of its ratio between the larger and the
     smaller half, by log of the ratio of their volumes (concave below 1: Lillo, Farmer and
-    Mantegna, Nature 421 (2003) 129).
+    Mantegna, Nature 421 (2003) 129). Nothing when a half does not move it its own way.
     """
     if len(volumes) < 4 * BATCHES:
         return NOTHING

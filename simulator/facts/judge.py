@@ -97,6 +97,7 @@ FACTS: Final[Sequence[Fact]] = (
         0.7,
         lambda o: flow.sign_memory(o.signs, range(10, 51)),
     ),
+    Fact("impact", "share of the middle's moves that go with orders", 0.05, 1.0, lambda o: flow.impact(o.responses)),
     Fact(
         "concave impact",
         "exponent of impact by volume",

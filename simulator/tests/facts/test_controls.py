@@ -14,7 +14,7 @@ from backtesting.test import EURUSD
 
 from simulator.days.clock import u_shape
 from simulator.facts import prices
-from simulator.facts.evidence import Estimate, Floats
+from simulator.facts.evidence import NOTHING, Estimate, Floats
 from simulator.facts.judge import FACTS, FactVerdict, fact_named, judge, judge_estimates
 from simulator.facts.observed import Observed, RecordError, observe, symbols_of
 from simulator.tests.days.played import played
@@ -98,6 +98,20 @@ def test_impact_that_grows_as_the_square_of_volume_is_no_concave_impact() -> Non
     assert verdicts(runs)["concave impact"] is FAIL
 
 
+@pytest.mark.parametrize("against", [RUNS, RUNS - 2, 0])
+def test_a_market_that_does_not_move_with_its_orders_never_passes_for_one_with_impact(against: int) -> None:
+    """``against``: in so many of the days prices move the other way, in the others with the root of the volume; with
+    none, all move at random."""
+    rng, day, runs = np.random.default_rng(6), good(), []
+    for number in range(RUNS):
+        noise = 0.02 * rng.standard_normal(len(day.taken))
+        moves = np.sqrt(day.taken / day.taken.mean()) * (1.0 if number >= against else -1.0) if against else 0.0
+        runs.append(replace(day, responses=moves + noise))
+    found = verdicts(runs)
+    assert found["concave impact"] is FactVerdict.CANNOT_TELL
+    assert found["impact"] is (FactVerdict.CANNOT_TELL if against == RUNS - 2 else FAIL)
+
+
 @pytest.mark.parametrize(
     ("market", "passing"),
     [
@@ -128,6 +142,7 @@ def test_several_runs_are_judged_by_how_much_they_differ() -> None:
     apart = [Estimate(value, 0.01, 19) for value in (1.0, 9.0, 2.0, 30.0)]
     assert judge_estimates({fact: alike})[0].verdict is PASS
     assert judge_estimates({fact: apart})[0].verdict is FactVerdict.CANNOT_TELL
+    assert judge_estimates({fact: [*alike, NOTHING]})[0].verdict is FactVerdict.CANNOT_TELL
 
 
 def test_a_folder_that_is_no_record_is_refused() -> None:
