@@ -66,13 +66,26 @@ def correlation(first: Floats, second: Floats) -> Estimate:
 
 def autocorrelation(values: Floats, lags: Sequence[int]) -> Estimate:
     """The mean of the autocorrelations at these lags."""
-    longest = max(lags)
-    if len(values) < longest + 2 * BATCHES:
+    if len(values) < max(lags) + 2 * BATCHES:
         return NOTHING
     centred = values - values.mean()
-    later = centred[longest:]
-    earlier = sum((centred[longest - lag : len(centred) - lag] for lag in lags), np.zeros(len(later))) / len(lags)
-    return ratio(later * earlier, later * later)
+    later = centred[max(lags) :]
+    return ratio(later * _earlier(centred, lags, len(later)), later * later)
+
+
+def lasting(values: Floats, near: Sequence[int], far: Sequence[int]) -> Estimate:
+    """The mean of the autocorrelations at the far lags, by that at the near ones."""
+    if len(values) < max(far) + 2 * BATCHES:
+        return NOTHING
+    centred = values - values.mean()
+    later = centred[max(far) :]
+    return ratio(*(later * _earlier(centred, lags, len(later)) for lags in (far, near)))
+
+
+def _earlier(values: Floats, lags: Sequence[int], count: int) -> Floats:
+    """The mean of what was so many lags before each of the last ``count`` values."""
+    first = len(values) - count
+    return sum((values[first - lag : len(values) - lag] for lag in lags), np.zeros(count)) / len(lags)
 
 
 def excess_kurtosis(values: Floats) -> Estimate:

@@ -10,12 +10,17 @@ from math import inf, log, sqrt
 
 import numpy as np
 
-from simulator.facts.evidence import BATCHES, NOTHING, Estimate, Floats, autocorrelation, from_influence, ratio
+from simulator.facts.evidence import BATCHES, NOTHING, Estimate, Floats, autocorrelation, from_influence, lasting, ratio
 
 
 def sign_memory(signs: Floats, lags: range) -> Estimate:
     """Of the signs of the orders that took, one an order (Lillo and Farmer, Stud. Nonlinear Dyn. E. 8 (2004) 3)."""
     return autocorrelation(signs, lags)
+
+
+def sign_decay(signs: Floats, near: range, far: range) -> Estimate:
+    """How much of their memory is left at the far lags: after a power of the lag much, after an exponential nothing."""
+    return lasting(signs, near, far)
 
 
 def impact(responses: Floats) -> Estimate:

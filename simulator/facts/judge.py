@@ -97,6 +97,13 @@ FACTS: Final[Sequence[Fact]] = (
         0.7,
         lambda o: flow.sign_memory(o.signs, range(10, 51)),
     ),
+    Fact(
+        "long memory of signs",
+        "lags 100..300 by 10..50",
+        0.14,  # of 1 / lag: memory is long when it decays more slowly than that
+        1.0,
+        lambda o: flow.sign_decay(o.signs, range(10, 51), range(100, 301)),
+    ),
     Fact("impact", "share of the middle's moves that go with orders", 0.05, 1.0, lambda o: flow.impact(o.responses)),
     Fact(
         "concave impact",

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from arch.data import nasdaq, sp500
 from backtesting.test import EURUSD
+from scipy.signal import fftconvolve
 
 from simulator.days.clock import u_shape
 from simulator.facts import prices
@@ -87,6 +88,26 @@ def test_a_shuffled_copy_of_a_good_day_fails_whatever_is_about_order() -> None:
     assert {name for name, verdict in found.items() if verdict is FAIL} >= in_order
     assert found["heavy tails"] is not FAIL
     assert found["spread"] is PASS
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.95, 0.97])
+def test_signs_that_forget_exponentially_have_a_memory_but_no_long_one(kept: float) -> None:
+    """``kept``: the autocorrelation at lag one, whose powers are those at the others."""
+    rng, day = np.random.default_rng(8), good()
+    turns = [np.where(rng.random(len(day.signs)) < (1 + kept) / 2, 1.0, -1.0) for _ in range(RUNS)]
+    found = verdicts([replace(day, signs=np.cumprod(each)) for each in turns])
+    assert found["sign memory"] is PASS
+    assert found["long memory of signs"] is FAIL
+
+
+def test_signs_that_forget_as_a_power_of_the_lag_have_a_long_memory() -> None:
+    """Signs of fractionally integrated noise (Hosking, Biometrika 68 (1981) 165): lag ** -0.4."""
+    rng, day = np.random.default_rng(9), good()
+    count, lags = len(day.signs), np.arange(1, len(day.signs))
+    weights = np.concatenate(([1.0], np.cumprod((lags - 1 + 0.3) / lags)))
+    noises = [fftconvolve(rng.standard_normal(2 * count), weights)[count : 2 * count] for _ in range(2 * RUNS)]
+    found = verdicts([replace(day, signs=np.sign(noise)) for noise in noises])
+    assert found["sign memory"] is found["long memory of signs"] is PASS
 
 
 def test_impact_that_grows_as_the_square_of_volume_is_no_concave_impact() -> None:
