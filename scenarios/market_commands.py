@@ -93,17 +93,21 @@ def _trade(loaded: LoadedDay, seed: int, folder: Path, live: Live) -> tuple[Simu
 
 def judge_runs(names: Sequence[str], *, json: bool) -> int:
     """Of records, by path or by name in the folder of runs: 0 when every fact passes, 1 when one fails, 3 when some
-    cannot be told, 2 for what is no record."""
+    cannot be told, 2 for what is no record, or for runs that are not of one day and each of a seed."""
     findings: dict[str, list[Finding]] = {}
     try:
         runs = [(folder, read_summary(folder)) for folder in map(_record, names)]
-        for symbol in sorted({symbol for _, summary in runs for symbol in summary["symbols"]}):
+        if (trouble := _not_independent(runs)) is not None:
+            sys.stderr.write(f"elson: {trouble}\n")
+            return 2
+        symbols = sorted({symbol for _, summary in runs for symbol in summary["symbols"]})
+        for symbol in symbols:
             observed = [
                 observe(folder, symbol, tick_micros=int(summary["symbols"][symbol]["tick_micros"]))
                 for folder, summary in runs
                 if symbol in summary["symbols"]
             ]
-            findings[symbol] = judge(observed)
+            findings[symbol] = judge(observed, symbols=len(symbols))
     except (RecordError, OSError, ValueError, KeyError) as error:
         sys.stderr.write(f"elson: no record of a day: {error}\n")
         return 2
@@ -116,6 +120,18 @@ def judge_runs(names: Sequence[str], *, json: bool) -> int:
             _print_findings(f"{symbol}, {len(runs)} run{'s'[: len(runs) > 1]}", each)
     worst = max((finding.verdict for each in findings.values() for finding in each), key=_badness)
     return _EXIT_CODES[worst]
+
+
+def _not_independent(runs: Sequence[tuple[Path, dict[str, Any]]]) -> str | None:
+    """Why they cannot be judged together."""
+    (first, market), *_ = runs
+    seen: dict[int, Path] = {}
+    for folder, summary in runs:
+        if summary["day"] != market["day"]:
+            return f"{first} is of the day {market['day']}, and {folder} of {summary['day']}: judge each day alone"
+        if (same := seen.setdefault(summary["seed"], folder)) is not folder:
+            return f"{same} and {folder} are both of seed {summary['seed']}: they are one run and not two"
+    return None
 
 
 def _record(name: str) -> Path:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from scenarios.cli import app
+from simulator.facts import flow
 from simulator.facts.judge import FACTS
+from simulator.facts.observed import observe
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,31 @@ def test_a_record_lies_with_all_runs_and_is_found_by_its_name(tmp_path: Path, mo
     monkeypatch.setenv("ELSON_RUNS", str(tmp_path))
     assert json.loads(elson("run", "thin", "--seed", "4", "--json").out)["record"] == str(tmp_path / "market-thin-4")
     assert "AAA, 1 run" in elson("facts", "market-thin-4").out
+
+
+def test_only_runs_of_one_day_and_different_seeds_are_judged_together(record: Path, tmp_path: Path) -> None:
+    for name, seed in (("flash-crash", 2), ("thin", 1)):
+        assert elson("run", name, "--seed", str(seed), "--out", str(tmp_path / name)).code == 0
+    again, other_seed, other_day = str(record), str(tmp_path / "flash-crash"), str(tmp_path / "thin")
+    twice = elson("facts", str(record), other_seed, again)
+    assert (twice.code, twice.err) == (
+        2,
+        f"elson: {record} and {again} are both of seed 1: they are one run and not two\n",
+    )
+    days = elson("facts", str(record), other_day)
+    assert days.code == 2
+    assert f"{other_day} of thin: judge each day alone" in days.err
+    assert "AAA, 2 runs" in elson("facts", str(record), other_seed).out
+
+
+def test_the_level_is_shared_by_all_symbols(tmp_path: Path) -> None:
+    assert elson("run", "correlated", "--out", str(tmp_path / "four")).code == 0
+    told = json.loads(elson("facts", str(tmp_path / "four"), "--json").out)
+    assert len(told) == 4
+    seen = observe(tmp_path / "four", "AAA")
+    spread = next(finding for finding in told["AAA"] if finding["fact"] == "spread")
+    estimate = flow.time_weighted(seen.spreads, seen.spread_durations)
+    assert spread["interval"] == pytest.approx(list(estimate.interval(1 - 0.05 / (4 * len(FACTS)))))
 
 
 def test_wrong_usage_is_one_line_and_exit_code_two(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The facts a market is judged by: what each must measure, and pass, fail or cannot tell for one run or several.
 
 A fact passes when its whole confidence interval lies in its range, and fails when no part of it does. The level is
-shared out among all facts (Bonferroni), so that a good market fails one of them by chance in one report of twenty.
+shared out among all facts of all symbols (Bonferroni), so that a good market fails one of them by chance in at most one
+report of twenty.
 """
 
 from __future__ import annotations
@@ -128,13 +129,13 @@ FACTS: Final[Sequence[Fact]] = (
 )
 
 
-def judge(runs: Sequence[Observed], facts: Sequence[Fact] = FACTS) -> list[Finding]:
-    """What independent runs of one market say together."""
-    return judge_estimates({fact: fact.measured(runs) for fact in facts})
+def judge(runs: Sequence[Observed], facts: Sequence[Fact] = FACTS, *, symbols: int = 1) -> list[Finding]:
+    """What independent runs of one market say together. ``symbols``: how many the whole report judges."""
+    return judge_estimates({fact: fact.measured(runs) for fact in facts}, symbols=symbols)
 
 
-def judge_estimates(measured: Mapping[Fact, Sequence[Estimate]]) -> list[Finding]:
-    level = 1.0 - FAMILY_ERROR / max(1, len(measured))
+def judge_estimates(measured: Mapping[Fact, Sequence[Estimate]], *, symbols: int = 1) -> list[Finding]:
+    level = 1.0 - FAMILY_ERROR / max(1, len(measured) * symbols)
     return [_finding(fact, together(estimates), level) for fact, estimates in measured.items()]
 
 

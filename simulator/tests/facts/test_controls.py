@@ -157,6 +157,14 @@ def test_a_report_of_a_single_fact_needs_evidence() -> None:
     assert [sure.verdict, vague.verdict, wrong.verdict] == [PASS, FactVerdict.CANNOT_TELL, FAIL]
 
 
+def test_more_symbols_share_one_level() -> None:
+    fact = fact_named("spread")
+    (alone,) = judge_estimates({fact: [Estimate(2.0, 0.1, 19)]})
+    (of_four,) = judge_estimates({fact: [Estimate(2.0, 0.1, 19)]}, symbols=4)
+    assert alone.interval == pytest.approx((1.791, 2.209), abs=1e-3)  # Student's t at 5 %: 2.093
+    assert of_four.interval == pytest.approx((1.724, 2.276), abs=1e-3)  # at 5/4 %: 2.759
+
+
 def test_several_runs_are_judged_by_how_much_they_differ() -> None:
     fact = fact_named("spread")
     alike = [Estimate(value, 9.0, 19) for value in (2.0, 2.1, 1.9, 2.0)]
