@@ -1,4 +1,8 @@
-"""Does the default day pass every stylized fact? Ten days of ten seeds, judged together at a level that all share."""
+"""Does the default day pass every stylized fact? Days of forty seeds, judged together at a level that all share.
+
+How much volatility clusters differs from day to day by 0.024 (a standard deviation), and lies 0.02 above its bound. To
+tell that, forty days suffice in 19 cases of 20, and ten in one of six.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from simulator.days.simulation import Simulation
 from simulator.facts.judge import FACTS, FactVerdict, judge
 from simulator.facts.observed import Observed, observe
 
-SEEDS = range(301, 311)  # none that the day was made with
+SEEDS = range(501, 541)  # none that the day was made with
 
 
 def played(seed: int) -> Observed:
