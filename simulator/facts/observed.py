@@ -65,7 +65,7 @@ def observe(folder: Path, symbol: str, *, step_s: float = 10.0, tick_micros: int
         for from_ns, to_ns in _continuous(happenings, last_ns)
     ]
     seen = [span.seen(step_s) for span in spans if len(span.held)]
-    if not any(len(each["signs"]) for each in seen):
+    if not all(any(len(each[name]) for each in seen) for name in ("signs", "returns")):
         raise RecordError(f"{folder}: {symbol} has no continuous trading with quotes on both sides")
     joined = {name: np.concatenate([each[name] for each in seen]) for name in seen[0]}
     return Observed(

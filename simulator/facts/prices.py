@@ -63,4 +63,6 @@ def normalizing(returns: Floats, longer: int) -> Estimate:
 
 
 def volume_and_volatility(volumes: Floats, returns: Floats) -> Estimate:
+    if not returns.any():
+        return NOTHING
     return correlation(np.log1p(volumes), np.log(np.abs(returns) + np.abs(returns).mean()))

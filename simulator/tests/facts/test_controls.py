@@ -174,6 +174,16 @@ def test_several_runs_are_judged_by_how_much_they_differ() -> None:
     assert judge_estimates({fact: [*alike, NOTHING]})[0].verdict is FactVerdict.CANNOT_TELL
 
 
+@pytest.mark.parametrize("steps", [1, 30])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_too_few_steps_and_a_price_that_never_moves_tell_nothing(steps: int, runs: int) -> None:
+    day = good()
+    short = replace(day, begins_s=day.begins_s[:steps], returns=day.returns[:steps], volumes=day.volumes[:steps])
+    still = replace(day, returns=np.zeros(len(day.returns)))
+    for found in (verdicts([short] * runs), verdicts([still] * runs)):
+        assert found["volatility clusters"] is found["volume and volatility"] is FactVerdict.CANNOT_TELL
+
+
 def test_a_folder_that_is_no_record_is_refused() -> None:
     with pytest.raises(RecordError, match="cannot be read"):
         observe(played("calm").folder / "nothing", "AAA")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from simulator.days.loader import find_day
+from simulator.days.simulation import Simulation
 from simulator.facts.evidence import Floats
 from simulator.facts.observed import Observed, observe
 from simulator.tests.days.played import Played, played
+from trading.core.orders import NS_PER_S
 
 STEP_S = 10
 
@@ -37,6 +42,15 @@ def test_the_grid_begins_when_the_market_opens() -> None:
     assert len(seen.takers_per_minute) == 60
     assert seen.takers_per_minute[:5].sum() > 0
     assert len(seen.best_depth) == pytest.approx(3_600 / 30, abs=1)
+
+
+def test_a_day_that_is_left_before_its_end_is_observed_until_then(tmp_path: Path) -> None:
+    simulation = Simulation(find_day("calm").day, 1, tmp_path)
+    simulation.advance(36_600 * NS_PER_S)
+    simulation.close()
+    seen = observe(tmp_path, "AAA")
+    assert seen.spread_durations.sum() == pytest.approx(600, rel=0.01)
+    assert len(seen.takers_per_minute) in (9, 10)
 
 
 def spreads_at(day: Played, moments_s: Floats) -> Floats:
