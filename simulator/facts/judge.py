@@ -70,6 +70,14 @@ FACTS: Final[Sequence[Fact]] = (
         levelled=True,
     ),
     Fact(
+        "slow decay of volatility",
+        "|returns|, 10 to 20 min by 30 s to 3 min",
+        0.09,  # of 1 / lag: memory is long when it decays more slowly than that
+        1.0,
+        lambda o: prices.volatility_decay(o.returns, _steps(o, 30, 180), _steps(o, 600, 1_200)),
+        levelled=True,
+    ),
+    Fact(
         "aggregational normality",
         "log of the fall of kurtosis over 18 steps",
         0.2,
@@ -101,7 +109,7 @@ FACTS: Final[Sequence[Fact]] = (
     Fact(
         "long memory of signs",
         "lags 100..300 by 10..50",
-        0.14,  # of 1 / lag: memory is long when it decays more slowly than that
+        0.14,  # of 1 / lag
         1.0,
         lambda o: flow.sign_decay(o.signs, range(10, 51), range(100, 301)),
     ),

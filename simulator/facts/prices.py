@@ -18,6 +18,7 @@ from simulator.facts.evidence import (
     autocorrelation,
     correlation,
     excess_kurtosis,
+    lasting,
     ratio,
 )
 
@@ -50,6 +51,11 @@ def linear_memory(returns: Floats) -> Estimate:
 
 def volatility_memory(returns: Floats, lags: range) -> Estimate:
     return autocorrelation(np.abs(returns - returns.mean()), lags)
+
+
+def volatility_decay(returns: Floats, near: range, far: range) -> Estimate:
+    """How much of the memory of absolute returns is left at the far lags (Cont, Quant. Finance 1 (2001) 223)."""
+    return lasting(np.abs(returns - returns.mean()), near, far)
 
 
 def normalizing(returns: Floats, longer: int) -> Estimate:

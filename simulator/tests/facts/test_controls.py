@@ -110,6 +110,31 @@ def test_signs_that_forget_as_a_power_of_the_lag_have_a_long_memory() -> None:
     assert found["sign memory"] is found["long memory of signs"] is PASS
 
 
+@pytest.mark.parametrize("kept", [0.9, 0.96])
+def test_volatility_that_forgets_exponentially_clusters_and_does_not_decay_slowly(kept: float) -> None:
+    """``kept``: the autocorrelation of its logarithm from one step of 10 s to the next."""
+    rng = np.random.default_rng(10)
+    weights = kept ** np.arange(300) * np.sqrt(1 - kept**2)
+    found = verdicts([with_volatility(weights, rng) for _ in range(2 * RUNS)])
+    assert found["slow decay of volatility"] is FAIL
+    assert found["volatility clusters"] is (PASS if kept > 0.9 else FAIL)
+
+
+def test_volatility_that_forgets_as_a_power_of_the_lag_decays_slowly() -> None:
+    """Of fractionally integrated noise, as that of real markets (Andersen et al., Econometrica 71 (2003) 579)."""
+    rng, lags = np.random.default_rng(11), np.arange(1, 2_000)
+    weights = np.concatenate(([1.0], np.cumprod((lags - 1 + 0.4) / lags)))
+    found = verdicts([with_volatility(weights / np.sqrt((weights**2).sum()), rng) for _ in range(4 * RUNS)])
+    assert found["slow decay of volatility"] is found["volatility clusters"] is PASS
+
+
+def with_volatility(weights: Floats, rng: np.random.Generator) -> Observed:
+    """The good day, with the returns of one whose log-volatility is noise so weighted."""
+    count = len(good().returns)
+    log_volatility = fftconvolve(rng.standard_normal(count + len(weights)), weights)[len(weights) :][:count]
+    return replace(good(), returns=1e-4 * np.exp(log_volatility) * rng.standard_normal(count))
+
+
 def test_impact_that_grows_as_the_square_of_volume_is_no_concave_impact() -> None:
     rng, day = np.random.default_rng(4), good()
     runs = []
@@ -195,6 +220,9 @@ def price_verdicts(returns: Sequence[Floats], volumes: Sequence[Floats] = ()) ->
         fact_named("bounce"): [prices.bounce(run) for run in returns],
         fact_named("no linear memory"): [prices.linear_memory(run) for run in returns],
         fact_named("volatility clusters"): [prices.volatility_memory(run, range(18, 61)) for run in returns],
+        fact_named("slow decay of volatility"): [
+            prices.volatility_decay(run, range(3, 19), range(60, 121)) for run in returns
+        ],
         fact_named("aggregational normality"): [prices.normalizing(run, 18) for run in returns],
     }
     if volumes:
