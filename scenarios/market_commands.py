@@ -21,6 +21,7 @@ from reports.run_folder import runs_root
 from simulator.days.live_report import LiveReport
 from simulator.days.live_session import trade_live
 from simulator.days.loader import DayError, LoadedDay, check_symbols, day_names, find_day
+from simulator.days.marketplace import MarketplaceError
 from simulator.days.model import Moment
 from simulator.days.plots import write_plots
 from simulator.days.simulation import Books, Simulation
@@ -61,7 +62,7 @@ def run_day(name: str, *, seed: int, out: Path | None, plots: bool, json: bool, 
             books = simulation.run()
         else:
             simulation, books, report = _trade(loaded, seed, folder, live)
-    except (DayError, StackError, OSError, ValueError) as error:
+    except (DayError, MarketplaceError, StackError, OSError, ValueError) as error:
         sys.stderr.writelines(f"elson: {line}\n" for line in str(error).splitlines())
         return 2
     summary = summarize(loaded.name, simulation, books)

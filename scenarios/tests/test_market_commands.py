@@ -103,6 +103,17 @@ def test_wrong_usage_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
     assert f"{bad}:3: symbols:" in elson("run", str(bad)).err
 
 
+def test_what_the_exchange_refuses_before_the_day_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
+    day, slip = tmp_path / "day.yaml", '  - {kind: fat_finger, at: "10:30", side: buy, shares: 8000000}\n'
+    head = 'title: x\nshows: y\nsymbols: [{symbol: AAA, price: "100.00"}]\nsessions: {open: "10:00", close: "11:00"}\n'
+    traders = "traders: [{kind: noise, arrivals: {kind: poisson, per_s: 1}}]\n"
+    day.write_text(f"{head}{traders}happenings:\n{slip * 5_700}")
+    done = elson("run", str(day), "--out", str(tmp_path / "run"))
+    assert done.code == 2
+    assert done.err.startswith("elson: Deposit: ")
+    assert len(done.err.splitlines()) == 1
+
+
 def test_the_days_are_listed_with_what_they_show() -> None:
     done = elson("list")
     assert done.code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 
 from simulator.days.clock import Activity
 from simulator.days.fundamental import Worth
-from simulator.days.model import Chance, Count, Dollars, Moment, Positive, Words, micros
+from simulator.days.model import Chance, Dollars, Moment, Positive, Seconds, Shares, Words, micros
 from simulator.days.traders.auction import AuctionGroup
 from simulator.days.traders.execution import ExecutionGroup
 from simulator.days.traders.ladder import LadderGroup
@@ -21,8 +22,19 @@ from simulator.days.traders.retail import RetailGroup
 from simulator.days.traders.stop_loss import StopLossGroup
 from simulator.days.traders.value import ValueGroup
 from simulator.days.traders.zero_intelligence import ZeroIntelligenceGroup
+from trading.core.events import CASH
 from trading.core.instruments import check_instrument
-from trading.core.orders import MICROS_PER_SHARE, NS_PER_S, PPM, FeeSchedule, Instrument, Side, Symbol
+from trading.core.ledger import MAX_ISSUED
+from trading.core.orders import (
+    MICROS_PER_DOLLAR,
+    MICROS_PER_SHARE,
+    NS_PER_S,
+    PPM,
+    FeeSchedule,
+    Instrument,
+    Side,
+    Symbol,
+)
 
 Problem: TypeAlias = tuple[tuple[str | int, ...], str]
 
@@ -99,7 +111,7 @@ class ActivityWords(Words):
 class WorthWords(Words):
     volatility_pct: Annotated[float, Field(ge=0, le=100)] = 1.5
     drift_pct: Annotated[float, Field(ge=-90, le=500)] = 0.0
-    jumps_per_day: Annotated[float, Field(ge=0)] = 0.0
+    jumps_per_day: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     jump_pct: Annotated[float, Field(ge=0, le=50)] = 0.0
     common: Chance = 0.0
 
@@ -143,7 +155,7 @@ class Outage(Words):
 
     kind: Literal["outage"]
     at: Moment
-    for_s: Positive
+    for_s: Seconds
     traders: str
     symbols: list[str] | None = None
 
@@ -154,7 +166,7 @@ class FatFinger(Words):
     kind: Literal["fat_finger"]
     at: Moment
     side: Side
-    shares: Count
+    shares: Shares
     limit_pct: Annotated[float, Field(gt=0, lt=100)] = 15.0
     symbols: list[str] | None = None
 
@@ -165,9 +177,9 @@ Happening: TypeAlias = Annotated[News | Outage | FatFinger, Field(discriminator=
 class Samples(Words):
     """How often the record takes samples, and how many levels deep."""
 
-    depth_every_s: Positive = 30.0
+    depth_every_s: Seconds = 30.0
     depth_levels: Annotated[int, Field(ge=1, le=100)] = 10
-    wealth_every_s: Positive = 1_800.0
+    wealth_every_s: Seconds = 1_800.0
 
 
 class Day(Words):
@@ -194,6 +206,7 @@ def problems(day: Day) -> Iterator[Problem]:
     for index, group in enumerate(day.traders):
         yield from _unknown_symbols(("traders", index, "symbols"), group.symbols, known)
         yield from _poor(index, group, day)
+    yield from _too_much(day)
     kinds = {group.kind for group in day.traders}
     for index, happening in enumerate(day.happenings):
         yield from _unknown_symbols(("happenings", index, "symbols"), happening.symbols, known)
@@ -210,6 +223,21 @@ def _unknown_symbols(where: tuple[str | int, ...], symbols: list[str] | None, kn
     for index, symbol in enumerate(symbols or ()):
         if symbol not in known:
             yield (*where, index), f"{symbol} is not listed; there are {', '.join(known)}"
+
+
+def _too_much(day: Day) -> Iterator[Problem]:
+    """Where what is brought of an asset exceeds what there can be of it."""
+    brought: Counter[str] = Counter()
+    for index, group in enumerate(day.traders):
+        symbols = {words.symbol for words in day.symbols if group.symbols is None or words.symbol in group.symbols}
+        more = {CASH: len(symbols) * micros(group.cash)} | dict.fromkeys(symbols, group.shares_micros)
+        for asset, amount in more.items():
+            brought[asset] += group.count * amount
+        if over := [asset for asset in more if brought[asset] > MAX_ISSUED]:
+            what = "cash" if CASH in over else "shares"
+            most = MAX_ISSUED // (MICROS_PER_DOLLAR if CASH in over else MICROS_PER_SHARE)
+            yield ("traders", index, what), f"with these all would bring more than {most}, the most there can be"
+            return
 
 
 def _poor(index: int, group: TraderGroup, day: Day) -> Iterator[Problem]:

@@ -11,17 +11,29 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
 
 from simulator.days.arrivals import NEVER, Arrivals
 from simulator.days.kernel import Kernel
 from simulator.days.listing import Listing, Quote
 from simulator.days.streams import Stream
-from trading.core.orders import BUY, MICROS_PER_SHARE, AccountId, OrderType, Phase, Side, SpecialTerms, TimeInForce
+from trading.core.orders import (
+    BUY,
+    MAX_PRICE_MICROS,
+    MAX_QUANTITY,
+    MICROS_PER_SHARE,
+    AccountId,
+    OrderType,
+    Phase,
+    Side,
+    SpecialTerms,
+    TimeInForce,
+)
 
 _DAY = TimeInForce.DAY
 _LIMIT = OrderType.LIMIT
 _MARKET = OrderType.MARKET
+_MOST_SHARES: Final = MAX_QUANTITY // MICROS_PER_SHARE
 
 
 class Change(Enum):
@@ -187,18 +199,22 @@ class Desk:
     # -- what can be done --------------------------------------------------------------------------
 
     def limit(self, side: Side, shares: int, price_micros: float, time_in_force: TimeInForce = _DAY) -> Order | None:
-        """Rounded to the tick towards the passive side; None when nothing can be asked for."""
+        """Rounded to the tick towards the passive side; None when nothing can be asked for.
+
+        No order is for more than an order can be for."""
         tick = self.listing.tick_micros
         whole = round(price_micros)
         price = whole // tick * tick if side is BUY else -(-whole // tick) * tick
-        if shares < 1 or price < tick:
+        if shares < 1 or not tick <= price <= MAX_PRICE_MICROS:
             return None
+        if shares > _MOST_SHARES:
+            shares = _MOST_SHARES
         return self.place(side, shares * MICROS_PER_SHARE, _LIMIT, time_in_force, limit_micros=price)
 
     def market(self, side: Side, shares: int, time_in_force: TimeInForce = _DAY) -> Order | None:
         if shares < 1:
             return None
-        return self.place(side, shares * MICROS_PER_SHARE, _MARKET, time_in_force)
+        return self.place(side, min(shares, _MOST_SHARES) * MICROS_PER_SHARE, _MARKET, time_in_force)
 
     def place(
         self,

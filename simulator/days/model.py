@@ -11,10 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from simulator.days.arrivals import Arrivals, Hawkes, Intraday, Poisson, Replay
 from simulator.days.clock import MarketClock
 from simulator.days.desk import Latency
-from trading.core.orders import MICROS_PER_DOLLAR, MICROS_PER_SHARE, NS_PER_S
+from trading.core.orders import MAX_QUANTITY, MICROS_PER_DOLLAR, MICROS_PER_SHARE, NS_PER_S
 
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 _NS_PER_MS: Final = 1_000_000
+MOST_PER_S: Final = 1e6
 
 
 def _nanoseconds(value: object) -> object:
@@ -33,9 +34,15 @@ def _not_binary(value: object) -> object:
 
 Moment: TypeAlias = Annotated[int, BeforeValidator(_nanoseconds)]
 Dollars: TypeAlias = Annotated[Decimal, BeforeValidator(_not_binary), Field(gt=0, le=10**9, decimal_places=6)]
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
+# With these bounds every time moves on, and every number of a day fits into its record.
+Positive: TypeAlias = Annotated[float, Field(ge=1e-9, le=1e9)]
+Rate: TypeAlias = Annotated[float, Field(ge=1e-9, le=MOST_PER_S)]
+Seconds: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e9)]
+Sigma: TypeAlias = Annotated[float, Field(ge=1e-9, le=5)]
 Chance: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Count: TypeAlias = Annotated[int, Field(ge=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
+Levels: TypeAlias = Annotated[int, Field(ge=1, le=1_000)]
+Shares: TypeAlias = Annotated[int, Field(ge=1, le=MAX_QUANTITY // MICROS_PER_SHARE)]
 
 
 def micros(dollars: Decimal) -> int:
@@ -48,7 +55,7 @@ class Words(BaseModel):
 
 class PoissonArrivals(Words):
     kind: Literal["poisson"]
-    per_s: Positive
+    per_s: Rate
 
     def build(self, clock: MarketClock) -> Arrivals:
         return Poisson(self.per_s)
@@ -58,7 +65,7 @@ class IntradayArrivals(Words):
     """By the market's clock, with its U shape and bursts; ``per_hour`` on the day's average."""
 
     kind: Literal["intraday"]
-    per_hour: Positive
+    per_hour: Annotated[float, Field(ge=1e-6, le=3_600 * MOST_PER_S)]
 
     def build(self, clock: MarketClock) -> Arrivals:
         return Intraday(self.per_hour / 3_600, clock)
@@ -66,9 +73,9 @@ class IntradayArrivals(Words):
 
 class HawkesArrivals(Words):
     kind: Literal["hawkes"]
-    base_per_s: Positive
-    jump_per_s: Annotated[float, Field(ge=0)]
-    decay_per_s: Positive
+    base_per_s: Rate
+    jump_per_s: Annotated[float, Field(ge=0, le=MOST_PER_S)]
+    decay_per_s: Rate
 
     @model_validator(mode="after")
     def _subcritical(self) -> HawkesArrivals:
@@ -77,6 +84,9 @@ class HawkesArrivals(Words):
             raise ValueError(
                 f"every arrival would bring {ratio:.3g} others, jump_per_s / decay_per_s: only below 1 does it end"
             )
+        mean = self.base_per_s / (1 - ratio)
+        if mean > MOST_PER_S:
+            raise ValueError(f"there would be {mean:.3g} a second, base_per_s / (1 - jump_per_s / decay_per_s)")
         return self
 
     def build(self, clock: MarketClock) -> Arrivals:
@@ -99,9 +109,9 @@ ArrivalWords: TypeAlias = Annotated[
 class LatencyWords(Words):
     """How far a group's traders are from the exchange: each draws its distance, lognormal around ``median_ms``."""
 
-    median_ms: Positive = 1.0
+    median_ms: Annotated[float, Field(ge=1e-9, le=60_000)] = 1.0
     spread: Annotated[float, Field(ge=0, le=3)] = 0.5
-    jitter_ms: Annotated[float, Field(ge=0)] = 0.1
+    jitter_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.1
 
     def draw(self, lognormal: float) -> Latency:
         """``lognormal``: a draw with median one."""
@@ -111,16 +121,16 @@ class LatencyWords(Words):
 class LimitWords(Words):
     """The account's own bounds, as the platform has them; without them only the exchange's hold."""
 
-    order_shares: Count | None = None
+    order_shares: Shares | None = None
     open_orders: Count | None = None
     orders_per_s: Count | None = None
-    position_shares: Count | None = None
+    position_shares: Annotated[int, Field(ge=1, le=10**12)] | None = None
 
 
 class Group(Words):
     """Traders of one kind. Each has its own account, stream, distance and arrivals."""
 
-    count: Count = 1
+    count: Annotated[int, Field(ge=1, le=10**6)] = 1
     symbols: list[str] | None = None  # None: that many in each of the day's
     cash: Dollars = Decimal(1_000_000)
     shares: Annotated[int, Field(ge=0, le=10**8)] = 10_000

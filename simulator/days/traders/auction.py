@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Chance, Group, Positive
+from simulator.days.model import Chance, Group, Positive, Sigma
 from trading.core.orders import BUY, SELL, Phase, Side, TimeInForce
 
 
@@ -19,7 +19,7 @@ class AuctionGroup(Group):
     kind: Literal["auction"]
     error_bp: Positive = 30.0
     median_shares: Positive = 200.0
-    size_sigma: Positive = 0.8
+    size_sigma: Sigma = 0.8
     at_market: Chance = 0.3
     lean: Chance = 0.0
 

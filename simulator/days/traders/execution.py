@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Chance, Count, Group, Moment, Positive, Words
-from trading.core.orders import BUY, MICROS_PER_SHARE, NS_PER_S, SELL, Side, TimeInForce
+from simulator.days.model import Chance, Count, Group, Moment, Seconds, Shares, Sigma, Words
+from trading.core.orders import BUY, MAX_QUANTITY, MICROS_PER_SHARE, NS_PER_S, SELL, Side, TimeInForce
 
 Style = Literal["twap", "vwap", "pov"]
 
@@ -24,9 +24,9 @@ class Parent(Words):
 
     at: Moment
     side: Side
-    shares: Count
+    shares: Shares
     style: Style
-    over_s: Positive = 1_800.0
+    over_s: Seconds = 1_800.0
 
 
 class ExecutionGroup(Group):
@@ -40,13 +40,13 @@ class ExecutionGroup(Group):
     kind: Literal["execution"]
     styles: Annotated[tuple[Style, ...], Field(min_length=1)] = ("twap", "vwap", "pov")
     random_parents: bool = True
-    alpha: Positive = 1.5
+    alpha: Annotated[float, Field(ge=0.1, le=100)] = 1.5
     least_pieces: Count = 4
     most_pieces: Count = 3_000
-    piece_shares: Count = 60
-    size_sigma: Positive = 0.6
-    piece_s: Positive = 12.0  # market seconds between the pieces of a random parent
-    pause_s: Positive = 60.0
+    piece_shares: Shares = 60
+    size_sigma: Sigma = 0.6
+    piece_s: Seconds = 12.0  # market seconds between the pieces of a random parent
+    pause_s: Seconds = 60.0
     participation: Chance = 0.1
     urgent: Chance = 0.0
     parents: tuple[Parent, ...] = ()
@@ -92,10 +92,11 @@ class Execution:
         pieces = min(options.most_pieces, int(stream.pareto(options.least_pieces, options.alpha)))
         side: Side = BUY if stream.below(0.5) else SELL
         style = options.styles[stream.integer(0, len(options.styles) - 1)]
+        shares = min(pieces * options.piece_shares, MAX_QUANTITY // MICROS_PER_SHARE)
         over_s = max(1.0, pieces * options.piece_s)
         self._begin(
             desk,
-            Parent.model_construct(at=0, side=side, shares=pieces * options.piece_shares, style=style, over_s=over_s),
+            Parent.model_construct(at=0, side=side, shares=shares, style=style, over_s=over_s),
         )
         return True
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Count, Group, Positive
+from simulator.days.model import Count, Group, Levels, Positive, Shares, Sigma
 from trading.core.orders import BUY, SELL, Side
 
 _SIDES: Final[tuple[tuple[Side, float], ...]] = ((BUY, -1.0), (SELL, 1.0))
@@ -22,15 +22,15 @@ class LadderGroup(Group):
     The middle is what the asset is worth, as of the last look and with an error."""
 
     kind: Literal["ladder"]
-    levels: Count = 15
+    levels: Levels = 15
     first_ticks: Positive = 2.0
     gap_ticks: Positive = 1.0
-    shares_first: Count = 250
+    shares_first: Shares = 250
     growth: Positive = 0.3
     hump_level: Count = 8
     drift_ticks: Positive = 3.0
     error_ticks: Positive = 0.5
-    size_sigma: Positive = 0.4
+    size_sigma: Sigma = 0.4
 
     def trader(self, desk: Desk) -> Ladder:
         return Ladder(self)

@@ -10,7 +10,7 @@ from math import log
 from typing import Literal
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Count, Group, Positive
+from simulator.days.model import Group, Levels, Positive, Shares, Sigma
 from trading.core.orders import BUY, MICROS_PER_SHARE, SELL, Side
 
 
@@ -25,11 +25,11 @@ class MakerGroup(Group):
     sigma_ticks: Positive = 1.2
     horizon_s: Positive = 10.0
     k: Positive = 1.5
-    unit_shares: Count = 500
+    unit_shares: Shares = 500
     max_units: Positive = 20.0
-    quote_shares: Count = 300
-    size_sigma: Positive = 0.6
-    levels: Count = 2
+    quote_shares: Shares = 300
+    size_sigma: Sigma = 0.6
+    levels: Levels = 2
     error_ticks: Positive = 0.3
     tolerance_ticks: Positive = 0.75
     patience_s: Positive = 0.5  # the mean time between two looks

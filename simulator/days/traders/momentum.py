@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Count, Group, Positive
+from simulator.days.model import Count, Group, Positive, Shares
 from trading.core.orders import BUY, MICROS_PER_SHARE, SELL, TimeInForce
 
 
@@ -19,8 +19,8 @@ class MomentumGroup(Group):
     short: Count = 20
     long: Count = 50
     trigger_ticks: Positive = 1.0
-    order_shares: Count = 50
-    max_shares: Count = 2_000
+    order_shares: Shares = 50
+    max_shares: Shares = 2_000
 
     def trader(self, desk: Desk) -> Momentum:
         return Momentum(self)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Chance, Count, Group, Positive
+from simulator.days.model import Chance, Count, Group, Positive, Sigma
 from trading.core.orders import BUY, SELL, TimeInForce
 
 
@@ -23,7 +23,7 @@ class NoiseGroup(Group):
     marketable: Chance = 0.4
     distance_ticks: Count = 6
     median_shares: Positive = 100.0
-    size_sigma: Positive = 1.0
+    size_sigma: Sigma = 1.0
 
     def trader(self, _: Desk) -> Noise:
         return Noise(self)

@@ -9,8 +9,17 @@ from __future__ import annotations
 from typing import Literal
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Chance, Group, Positive
-from trading.core.orders import BUY, MICROS_PER_DOLLAR, SELL, OrderType, Side, SpecialTerms, TimeInForce
+from simulator.days.model import Chance, Group, Positive, Sigma
+from trading.core.orders import (
+    BUY,
+    MAX_ORDER_VALUE_MICROS,
+    MICROS_PER_DOLLAR,
+    SELL,
+    OrderType,
+    Side,
+    SpecialTerms,
+    TimeInForce,
+)
 
 
 class RetailGroup(Group):
@@ -18,7 +27,7 @@ class RetailGroup(Group):
 
     kind: Literal["retail"]
     median_dollars: Positive = 400.0
-    size_sigma: Positive = 1.1
+    size_sigma: Sigma = 1.1
     follow: Chance = 0.2
 
     def trader(self, desk: Desk) -> Retail:
@@ -35,6 +44,7 @@ class Retail:
         options, stream = self._options, desk.stream
         follows, up = stream.below(options.follow), stream.below(0.5)
         cents = max(100, int(100 * stream.lognormal(options.median_dollars, options.size_sigma)))
+        cents = min(cents, MAX_ORDER_VALUE_MICROS // (MICROS_PER_DOLLAR // 100))
         if follows:
             up = desk.quote().last_micros >= desk.listing.instrument.reference_price_micros
         side: Side = BUY if up else SELL

@@ -10,7 +10,7 @@ from math import exp
 from typing import Literal
 
 from simulator.days.desk import Change, Desk, Order
-from simulator.days.model import Count, Group, Positive
+from simulator.days.model import Count, Group, Positive, Seconds, Sigma
 from trading.core.orders import BUY, NS_PER_S, SELL, Phase, Side, TimeInForce
 
 _REACH = 0.0005  # how far beyond the best price it takes
@@ -24,10 +24,10 @@ class ValueGroup(Group):
 
     kind: Literal["value"]
     error_bp: Positive = 3.0
-    memory_s: Positive = 600.0
+    memory_s: Seconds = 600.0
     edge_bp: Positive = 1.5
     median_shares: Positive = 40.0
-    size_sigma: Positive = 0.7
+    size_sigma: Sigma = 0.7
     max_working: Count = 2
 
     def trader(self, _: Desk) -> Value:

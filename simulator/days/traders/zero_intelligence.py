@@ -16,11 +16,11 @@ from pydantic import Field, model_validator
 
 from simulator.days.desk import Change, Desk, Order
 from simulator.days.listing import Quote
-from simulator.days.model import Count, Group, IntradayArrivals, Positive
+from simulator.days.model import MOST_PER_S, Group, IntradayArrivals, Rate, Shares
 from simulator.days.streams import Stream
 from trading.core.orders import BUY, NS_PER_S, Side
 
-Rates = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+Rates = Annotated[tuple[Annotated[float, Field(ge=0, le=MOST_PER_S)], ...], Field(min_length=1)]
 
 
 class ZeroIntelligenceGroup(Group):
@@ -29,10 +29,10 @@ class ZeroIntelligenceGroup(Group):
 
     kind: Literal["zero_intelligence"]
     side: Side
-    market_rate: Positive = 0.94
+    market_rate: Rate = 0.94
     limit_rates: Rates = (1.85, 1.51, 1.09, 0.88, 0.77)
     cancel_rates: Rates = (0.71, 0.81, 0.68, 0.56, 0.47)
-    order_shares: Count = 100
+    order_shares: Shares = 100
     arrivals: IntradayArrivals = IntradayArrivals(kind="intraday", per_hour=1.0)
 
     @model_validator(mode="after")

@@ -42,7 +42,7 @@ def test_the_good_file_is_read(tmp_path: Path) -> None:
     ("right", "wrong", "told"),
     [
         ("title: a day", "titel: a day", "1: titel: unknown key; did you mean 'title'?"),
-        ("per_s: 1}", "per_s: -1}", "8: traders[0].noise.arrivals.poisson.per_s: should be greater than 0"),
+        ("per_s: 1}", "per_s: -1}", "8: traders[0].noise.arrivals.poisson.per_s: should be greater"),
         ("jump_per_s: 0.5", "jump_per_s: 1.5", "10: traders[1].maker.arrivals.hawkes: every arrival would bring 1.5"),
         ("kind: maker\n", "kind: maker\n    cash: 5\n", "10: traders[1].cash: a maker needs at least"),
         ("kind: maker\n", "kind: maker\n    gama: 5\n", "maker.gama: unknown key; did you mean 'gamma'"),
@@ -59,6 +59,31 @@ def test_the_good_file_is_read(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_its_line_and_key(tmp_path: Path, right: str, wrong: str, told: str) -> None:
+    assert right in GOOD
+    assert told in refusal(tmp_path, GOOD.replace(right, wrong, 1))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("per_s: 1}", "per_s: 1.0e-300}", "8: traders[0].noise.arrivals.poisson.per_s: should be greater"),
+        ("per_s: 1}", "per_s: 1.0e+12}", "8: traders[0].noise.arrivals.poisson.per_s: should be less"),
+        ("jump_per_s: 0.5, decay_per_s: 1", "jump_per_s: 0.9999999, decay_per_s: 1", "there would be 1e+07 a second"),
+        ("kind: noise\n", "kind: noise\n    size_sigma: 1000\n", "8: traders[0].noise.size_sigma: should be less"),
+        ("kind: noise\n", "kind: noise\n    limits: {order_shares: 10000000000000}\n", "8: traders[0].noise.limits"),
+        ("kind: noise\n", "kind: noise\n    count: 10000\n    cash: 1000000000\n", "9: traders[0].cash: with"),
+        ("kind: noise\n", "kind: noise\n    count: 100000\n    shares: 100000000\n", "9: traders[0].shares: with"),
+        ("kind: maker\n", "kind: execution\n    alpha: 0.005\n", "10: traders[1].execution.alpha: should be greater"),
+        ("kind: maker\n",
+         "kind: execution\n    parents: [{at: '10:30', side: buy, shares: 9, style: vwap, over_s: 0.0001}]\n",
+         "10: traders[1].execution.parents[0].over_s: should be greater"),
+        ("happenings:", "worth: {jumps_per_day: 1.0e+30}\nhappenings:", "11: worth.jumps_per_day: should be less"),
+        ("happenings:", "samples: {depth_every_s: 1.0e-10}\nhappenings:", "11: samples.depth_every_s: should be"),
+    ],
+)  # fmt: skip
+def test_numbers_that_would_break_the_day_off_or_never_let_it_end_are_refused(
+    tmp_path: Path, right: str, wrong: str, told: str
+) -> None:
     assert right in GOOD
     assert told in refusal(tmp_path, GOOD.replace(right, wrong, 1))
 

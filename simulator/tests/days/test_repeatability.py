@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -76,6 +77,24 @@ def test_a_day_leaves_no_cycles_for_the_collector_which_rests_meanwhile() -> Non
         gc.enable()
     assert sum(desk.requests for desk in simulation.marketplace.desks) > 1_000
     assert found < 500
+
+
+def test_a_day_of_the_most_that_its_words_allow_goes_to_its_end_and_is_recorded(tmp_path: Path) -> None:
+    arrivals = {"kind": "poisson", "per_s": 0.5}
+    wild: list[dict[str, Any]] = [
+        {"kind": "noise", "median_shares": 1e9, "size_sigma": 5, "distance_ticks": 10**9},
+        {"kind": "value", "median_shares": 1e9, "size_sigma": 5, "error_bp": 1e9, "edge_bp": 1e9},
+        {"kind": "retail", "median_dollars": 1e9, "size_sigma": 5},
+        {"kind": "maker", "quote_shares": 10**9, "size_sigma": 5, "gamma": 1e9, "k": 1e-9},
+        {"kind": "ladder", "shares_first": 10**9, "size_sigma": 5, "gap_ticks": 1e9, "growth": 1e9},
+        {"kind": "execution", "piece_shares": 10**9, "most_pieces": 10**9, "alpha": 0.1, "urgent": 1},
+        {"kind": "auction", "median_shares": 1e9, "size_sigma": 5, "error_bp": 1e9},
+    ]
+    sessions = {"opening_call": "09:59", "open": "10:00", "closing_call": "10:04", "close": "10:05"}
+    groups = [{"arrivals": arrivals, "count": 3, **group} for group in wild]
+    day = a_day(*groups, NOISE, MAKER, sessions=sessions, worth={"jumps_per_day": 10_000, "jump_pct": 50})
+    assert Simulation(day, 1, tmp_path).run().balance
+    assert pq.read_table(tmp_path / "orders.parquet").num_rows > 1_000
 
 
 def test_wealth_is_sampled_at_the_end_and_adds_up(tmp_path: Path) -> None:
