@@ -289,6 +289,8 @@ def market_run_command(
     """
     from scenarios.market_commands import Live, run_day
 
+    if speed is None and (until is not None or stack is not None):
+        raise typer.BadParameter("only with --speed", param_hint="--stack" if until is None else "--until")
     live = None if speed is None else Live(speed, until, stack)
     return run_day(day, seed=seed, out=out, plots=plots, json=json, live=live)
 

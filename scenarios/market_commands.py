@@ -87,6 +87,9 @@ def _trade(loaded: LoadedDay, seed: int, folder: Path, live: Live) -> tuple[Simu
     status = find_stack(live.stack_id)
     check_symbols(loaded, {instrument.symbol for instrument in status.instruments})
     until_ns = None if live.until is None else TypeAdapter(Moment).validate_python(live.until)
+    sessions = loaded.day.sessions
+    if until_ns is not None and not sessions.first_ns < until_ns <= sessions.close:
+        raise ValueError(f"--until: {live.until} is outside the day's sessions")
     simulation = Simulation(loaded.day, seed, folder)
     report = uvloop.run(trade_live(simulation, status, folder, speed=live.speed, until_ns=until_ns))
     return simulation, simulation.close(), report

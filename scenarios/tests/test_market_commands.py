@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import typer
 
 from scenarios.cli import app
 from simulator.facts import flow
@@ -101,6 +102,12 @@ def test_wrong_usage_is_one_line_and_exit_code_two(tmp_path: Path) -> None:
         assert "Traceback" not in done.err
         assert done.err.startswith("elson: ")
     assert f"{bad}:3: symbols:" in elson("run", str(bad)).err
+
+
+@pytest.mark.parametrize("option", [("--until", "11:00"), ("--stack", "one")])
+def test_what_is_for_a_live_day_alone_is_refused_without_a_speed(option: tuple[str, str]) -> None:
+    with pytest.raises(typer.BadParameter, match="only with --speed"):
+        elson("run", "thin", *option)
 
 
 def test_what_the_exchange_refuses_before_the_day_is_one_line_and_exit_code_two(tmp_path: Path) -> None:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from simulator.days.clock import Activity
 from simulator.days.fundamental import Worth
-from simulator.days.model import Chance, Dollars, Moment, Positive, Seconds, Shares, Words, micros
+from simulator.days.model import (
+    Chance,
+    Dollars,
+    Moment,
+    Positive,
+    ReplayArrivals,
+    Seconds,
+    Shares,
+    Symbols,
+    Words,
+    micros,
+)
 from simulator.days.traders.auction import AuctionGroup
 from simulator.days.traders.execution import ExecutionGroup
 from simulator.days.traders.ladder import LadderGroup
@@ -26,6 +37,7 @@ from trading.core.events import CASH
 from trading.core.instruments import check_instrument
 from trading.core.ledger import MAX_ISSUED
 from trading.core.orders import (
+    MAX_ORDER_VALUE_MICROS,
     MICROS_PER_DOLLAR,
     MICROS_PER_SHARE,
     NS_PER_S,
@@ -36,6 +48,7 @@ from trading.core.orders import (
     Symbol,
 )
 
+_MOST_DOLLARS: Final = MAX_ORDER_VALUE_MICROS // MICROS_PER_DOLLAR  # of one order
 Problem: TypeAlias = tuple[tuple[str | int, ...], str]
 
 TraderGroup: TypeAlias = Annotated[
@@ -90,6 +103,10 @@ class Sessions(Words):
     @property
     def first_ns(self) -> int:
         return self.open if self.opening_call is None else self.opening_call
+
+    def continuous(self, at_ns: int) -> bool:
+        """Whether orders trade as they come, and are not collected."""
+        return self.open <= at_ns < (self.closing_call or self.close)
 
     @model_validator(mode="after")
     def _in_order(self) -> Sessions:
@@ -147,7 +164,7 @@ class News(Words):
     kind: Literal["news"]
     at: Moment
     jump_pct: Annotated[float, Field(gt=-90, lt=500)]
-    symbols: list[str] | None = None
+    symbols: Symbols | None = None
 
 
 class Outage(Words):
@@ -157,7 +174,7 @@ class Outage(Words):
     at: Moment
     for_s: Seconds
     traders: str
-    symbols: list[str] | None = None
+    symbols: Symbols | None = None
 
 
 class FatFinger(Words):
@@ -168,7 +185,7 @@ class FatFinger(Words):
     side: Side
     shares: Shares
     limit_pct: Annotated[float, Field(gt=0, lt=100)] = 15.0
-    symbols: list[str] | None = None
+    symbols: Symbols | None = None
 
 
 Happening: TypeAlias = Annotated[News | Outage | FatFinger, Field(discriminator="kind")]
@@ -206,12 +223,15 @@ def problems(day: Day) -> Iterator[Problem]:
     for index, group in enumerate(day.traders):
         yield from _unknown_symbols(("traders", index, "symbols"), group.symbols, known)
         yield from _poor(index, group, day)
+        yield from _never(index, group, day.sessions)
     yield from _too_much(day)
     kinds = {group.kind for group in day.traders}
     for index, happening in enumerate(day.happenings):
         yield from _unknown_symbols(("happenings", index, "symbols"), happening.symbols, known)
         if not day.sessions.first_ns <= happening.at < day.sessions.close:
             yield ("happenings", index, "at"), "is outside the day's sessions"
+        if isinstance(happening, FatFinger):
+            yield from _no_slip(index, happening, day)
         if isinstance(happening, Outage) and happening.traders not in kinds:
             yield (
                 ("happenings", index, "traders"),
@@ -223,6 +243,34 @@ def _unknown_symbols(where: tuple[str | int, ...], symbols: list[str] | None, kn
     for index, symbol in enumerate(symbols or ()):
         if symbol not in known:
             yield (*where, index), f"{symbol} is not listed; there are {', '.join(known)}"
+        if symbol in (symbols or ())[:index]:
+            yield (*where, index), f"{symbol} is named twice"
+
+
+def _never(index: int, group: TraderGroup, sessions: Sessions) -> Iterator[Problem]:
+    """What would silently not be done."""
+    where = ("traders", index)
+    if isinstance(group, ZeroIntelligenceGroup) and "arrivals" in group.model_fields_set:
+        yield (*where, "arrivals"), "zero_intelligence acts at its rates, and has no other arrivals"
+    elif isinstance(group.arrivals, ReplayArrivals):
+        for number, at_ns in enumerate(group.arrivals.times):
+            if not sessions.first_ns <= at_ns < sessions.close:
+                yield (*where, "arrivals", "times", number), "is outside the day's sessions"
+    for number, parent in enumerate(group.parents if isinstance(group, ExecutionGroup) else ()):
+        if not sessions.continuous(parent.at):
+            yield (*where, "parents", number, "at"), "is outside the day's continuous trading"
+
+
+def _no_slip(index: int, happening: FatFinger, day: Day) -> Iterator[Problem]:
+    """An order that the exchange is sure to refuse."""
+    if not day.sessions.continuous(happening.at):
+        yield ("happenings", index, "at"), "is outside the day's continuous trading"
+    reach = 1 + (happening.limit_pct if happening.side is Side.BUY else -happening.limit_pct) / 100
+    for words in day.symbols:
+        value = float(words.price) * reach * happening.shares
+        if words.symbol in (happening.symbols or [words.symbol]) and value > _MOST_DOLLARS:
+            why = f"would be worth {value:,.0f} dollars of {words.symbol}, and no order may be over {_MOST_DOLLARS:,}"
+            yield ("happenings", index, "shares"), why
 
 
 def _too_much(day: Day) -> Iterator[Problem]:

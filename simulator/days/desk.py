@@ -25,6 +25,7 @@ from trading.core.orders import (
     AccountId,
     OrderType,
     Phase,
+    RejectReason,
     Side,
     SpecialTerms,
     TimeInForce,
@@ -63,6 +64,7 @@ class Order:
     cancel_at_ns: int | None = None
     taken: int = 0  # micro-shares it traded when it arrived
     filled: int = 0  # micro-shares it ever traded
+    refusal: RejectReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

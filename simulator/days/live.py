@@ -71,7 +71,8 @@ class LiveMarket:
 
     async def run(self, stop: asyncio.Event, *, until_ns: int | None = None) -> LiveReport:
         """To the end of the day, ``until_ns``, or ``stop``."""
-        end_ns = min(until_ns or 2**62, self._simulation.day.sessions.close + 1)
+        close_ns = self._simulation.day.sessions.close + 1
+        end_ns = close_ns if until_ns is None else min(until_ns, close_ns)
         slice_ns = max(1, round(_SLICE_S * self._speed * NS_PER_S))
         began, now_ns = monotonic(), self._first_ns
         while now_ns < end_ns and not stop.is_set():

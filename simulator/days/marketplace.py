@@ -239,6 +239,7 @@ class Marketplace:
         self.refusals[reason] = self.refusals.get(reason, 0) + 1
         self._record_order(order, action, at_ns, reason)
         if action == "place":
+            order.refusal = reason
             self._answer(order, Change.REFUSED)
             if reason in _MONEY_REASONS:
                 self._retire_if_broke(order.desk)

@@ -42,6 +42,7 @@ Sigma: TypeAlias = Annotated[float, Field(ge=1e-9, le=5)]
 Chance: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 Levels: TypeAlias = Annotated[int, Field(ge=1, le=1_000)]
+Symbols: TypeAlias = Annotated[list[str], Field(min_length=1)]
 Shares: TypeAlias = Annotated[int, Field(ge=1, le=MAX_QUANTITY // MICROS_PER_SHARE)]
 
 
@@ -131,7 +132,7 @@ class Group(Words):
     """Traders of one kind. Each has its own account, stream, distance and arrivals."""
 
     count: Annotated[int, Field(ge=1, le=10**6)] = 1
-    symbols: list[str] | None = None  # None: that many in each of the day's
+    symbols: Symbols | None = None  # None: that many in each of the day's
     cash: Dollars = Decimal(1_000_000)
     shares: Annotated[int, Field(ge=0, le=10**8)] = 10_000
     latency: LatencyWords = LatencyWords()

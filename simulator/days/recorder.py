@@ -11,7 +11,7 @@ Times are nanoseconds since midnight, prices and money micro-dollars, quantities
 | depth | level of the book, best first, at each sample |
 | wealth | trader at each sample: cash, shares, and both at the market's price |
 | worth | symbol at each sample: what it is worth, by the day's fundamental |
-| happenings | phase, halt, news, outage, trader that is out of money |
+| happenings | phase, halt, news, outage, fat finger or why it was refused, trader that is out of money |
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from simulator.days.arrivals import Replay
 from simulator.days.clock import market_clock
 from simulator.days.day import Day, FatFinger, Happening, News, Outage, TraderGroup
-from simulator.days.desk import Desk
+from simulator.days.desk import Desk, Order
 from simulator.days.fundamental import fundamental
 from simulator.days.grid import normal_draws
 from simulator.days.kernel import Kernel
@@ -145,12 +145,12 @@ class Simulation:
 
     def _admit_clumsy(self) -> Iterator[Desk]:
         """Who makes a mistake brings what it takes to pay for it."""
-        for happening in self.day.happenings:
+        for index, happening in enumerate(self.day.happenings):
             if not isinstance(happening, FatFinger):
                 continue
             for symbol in happening.symbols or self.marketplace.listings:
                 listing = self.marketplace.listings[Symbol(symbol)]
-                name = _clumsy_name(happening, listing.symbol)
+                name = _clumsy_name(index, listing.symbol)
                 desk = Desk(name, "clumsy", Replay([]), Stream(self.seed, name))
                 desk.trader = Clumsy()
                 worth = 2 * happening.shares * listing.last_micros
@@ -170,9 +170,10 @@ class Simulation:
         for at_ns, phase in phases:
             if at_ns is not None:
                 kernel.steer(at_ns, partial(self._change_phases, phase))
-        for happening in self.day.happenings:
+        for index, happening in enumerate(self.day.happenings):
             for symbol in happening.symbols or self.marketplace.listings:
-                kernel.steer(happening.at, partial(self._happen, happening, self.marketplace.listings[Symbol(symbol)]))
+                listing = self.marketplace.listings[Symbol(symbol)]
+                kernel.steer(happening.at, partial(self._happen, index, happening, listing))
         samples = self.day.samples
         self._every(round(samples.depth_every_s * NS_PER_S), self._sample_depth)
         self._every(round(samples.wealth_every_s * NS_PER_S), self._sample_wealth)
@@ -194,7 +195,7 @@ class Simulation:
             if not (phase is Phase.CONTINUOUS and listing.phase is Phase.HALTED):
                 self.marketplace.change_phase(symbol, phase)
 
-    def _happen(self, happening: Happening, listing: Listing) -> None:
+    def _happen(self, index: int, happening: Happening, listing: Listing) -> None:
         match happening:
             case News():
                 listing.fundamental.news.append((self.kernel.now_ns, log1p(happening.jump_pct / 100)))
@@ -205,12 +206,17 @@ class Simulation:
                     desk.leave(happening.for_s * NS_PER_S)
                 self.marketplace.tell(listing.symbol, "outage", f"{happening.traders} for {happening.for_s:g} s")
             case FatFinger():
-                self._slip(happening, listing)
+                self._slip(happening, self._clumsy[_clumsy_name(index, listing.symbol)])
 
-    def _slip(self, happening: FatFinger, listing: Listing) -> None:
-        desk = self._clumsy[_clumsy_name(happening, listing.symbol)]
-        Clumsy().slip(desk, happening.side, happening.shares, happening.limit_pct / 100)
-        self.marketplace.tell(listing.symbol, "fat finger", f"{happening.side} {happening.shares} shares")
+    def _slip(self, happening: FatFinger, desk: Desk) -> None:
+        order = Clumsy().slip(desk, happening.side, happening.shares, happening.limit_pct / 100)
+        self.kernel.at(self.kernel.now_ns, partial(self._tell_slip, happening, desk), order)  # once it has arrived
+
+    def _tell_slip(self, happening: FatFinger, desk: Desk, order: Order | None) -> None:
+        what, detail = "fat finger", f"{happening.side} {happening.shares} shares"
+        if order is None or order.refusal is not None:
+            what, detail = "fat finger refused", f"{detail}: {order.refusal if order else 'no such price'}"
+        self.marketplace.tell(desk.listing.symbol, what, detail)
 
     def _desks_of(self, listing: Listing, kind: str) -> Iterator[Desk]:
         return (desk for desk in self.marketplace.desks if desk.listing is listing and desk.kind == kind)
@@ -234,8 +240,9 @@ class Simulation:
             rows.append((self.kernel.now_ns, desk.number, cash, shares, equity))
 
 
-def _clumsy_name(happening: FatFinger, symbol: str) -> str:
-    return f"clumsy-{symbol}-{happening.at}"
+def _clumsy_name(index: int, symbol: str) -> str:
+    """``index``: the place among the day's happenings."""
+    return f"clumsy-{symbol}-{index + 1}"
 
 
 def _limits(words: LimitWords) -> Limits:

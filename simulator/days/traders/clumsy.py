@@ -15,10 +15,10 @@ class Clumsy:
     def act(self, desk: Desk) -> None:
         pass
 
-    def slip(self, desk: Desk, side: Side, shares: int, reach: float) -> None:
+    def slip(self, desk: Desk, side: Side, shares: int, reach: float) -> Order | None:
         """One order that takes everything up to ``reach`` (a fraction) from the last price."""
         last_micros = desk.listing.last_micros
-        desk.limit(side, shares, last_micros * (1 + reach if side is BUY else 1 - reach), TimeInForce.IOC)
+        return desk.limit(side, shares, last_micros * (1 + reach if side is BUY else 1 - reach), TimeInForce.IOC)
 
     def learn(self, desk: Desk, order: Order, change: Change, quantity: int, price_micros: int) -> None:
         pass

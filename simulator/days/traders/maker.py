@@ -32,7 +32,6 @@ class MakerGroup(Group):
     levels: Levels = 2
     error_ticks: Positive = 0.3
     tolerance_ticks: Positive = 0.75
-    patience_s: Positive = 0.5  # the mean time between two looks
 
     def trader(self, desk: Desk) -> Maker:
         return Maker(self)

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from simulator.days.desk import Change, Desk, Order
 from simulator.days.listing import Quote
-from simulator.days.model import MOST_PER_S, Group, IntradayArrivals, Rate, Shares
+from simulator.days.model import MOST_PER_S, ArrivalWords, Group, IntradayArrivals, Rate, Shares
 from simulator.days.streams import Stream
 from trading.core.orders import BUY, NS_PER_S, Side
 
@@ -33,7 +33,7 @@ class ZeroIntelligenceGroup(Group):
     limit_rates: Rates = (1.85, 1.51, 1.09, 0.88, 0.77)
     cancel_rates: Rates = (0.71, 0.81, 0.68, 0.56, 0.47)
     order_shares: Shares = 100
-    arrivals: IntradayArrivals = IntradayArrivals(kind="intraday", per_hour=1.0)
+    arrivals: ArrivalWords = IntradayArrivals(kind="intraday", per_hour=1.0)
 
     @model_validator(mode="after")
     def _some_limit_orders(self) -> ZeroIntelligenceGroup:
