@@ -34,6 +34,7 @@ from trading.core.orders import (
 _DAY = TimeInForce.DAY
 _LIMIT = OrderType.LIMIT
 _MARKET = OrderType.MARKET
+MONEY_REASONS: Final = (RejectReason.INSUFFICIENT_BUYING_POWER, RejectReason.INSUFFICIENT_SHARES)
 _MOST_SHARES: Final = MAX_QUANTITY // MICROS_PER_SHARE
 
 
@@ -48,7 +49,8 @@ class Change(Enum):
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """``leaves`` is what its trader knows to be unfilled, in micro-shares; ``order_id`` None: it never was accepted."""
+    """``leaves`` is what its trader knows to be unfilled, in micro-shares; ``order_id`` None: it never was accepted;
+    ``refusal`` then is why, once its trader is told."""
 
     desk: Desk
     number: int

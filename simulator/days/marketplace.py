@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from simulator.days.clock import MarketClock
-from simulator.days.desk import Change, Desk, Order
+from simulator.days.desk import MONEY_REASONS, Change, Desk, Order
 from simulator.days.fundamental import Fundamental
 from simulator.days.kernel import Kernel
 from simulator.days.listing import Listing, Quote
@@ -58,7 +58,6 @@ from trading.core.orders import (
 _QUOTES_KEPT = 4_096
 _IDS_KEPT = 100  # desks number their orders, so none comes again; to forget one much later costs as much as an order
 _NOBODY: Final = (None, 0)
-_MONEY_REASONS = (RejectReason.INSUFFICIENT_BUYING_POWER, RejectReason.INSUFFICIENT_SHARES)
 
 
 # A NamedTuple's own constructor is Python code, and takes a good part of what the core takes for the whole order.
@@ -241,7 +240,7 @@ class Marketplace:
         if action == "place":
             order.refusal = reason
             self._answer(order, Change.REFUSED)
-            if reason in _MONEY_REASONS:
+            if reason in MONEY_REASONS:
                 self._retire_if_broke(order.desk)
 
     def _retire_if_broke(self, desk: Desk) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from simulator.days.desk import Change, Desk, Order
+from simulator.days.desk import MONEY_REASONS, Change, Desk, Order
 from simulator.days.model import Chance, Count, Group, Moment, Seconds, Shares, Sigma, Words
 from trading.core.orders import BUY, MAX_QUANTITY, MICROS_PER_SHARE, NS_PER_S, SELL, Side, TimeInForce
 
@@ -32,6 +32,9 @@ class Parent(Words):
 class ExecutionGroup(Group):
     """Each trader works on one parent at a time: those of ``parents``, and between them random ones, of Pareto sizes
     from ``least_pieces`` times ``piece_shares`` on with index ``alpha``, after pauses of ``pause_s``.
+
+    A parent whose time comes while another is worked off waits for its end. One is given up only for want of cash or
+    shares; what is refused for another reason is asked for again.
 
     A piece takes at most what stands at the best price; ``urgent`` ones sweep on. ``participation``: of the volume,
     for POV.
@@ -56,7 +59,7 @@ class ExecutionGroup(Group):
 
 
 class Execution:
-    """``done`` of ``total`` micro-shares of the present parent are filled."""
+    """``done`` of ``total`` micro-shares of the present parent are filled, and ``_asked`` for."""
 
     in_calls = False
 
@@ -72,11 +75,14 @@ class Execution:
         self._idle_until_s = 0.0
 
     def act(self, desk: Desk) -> None:
+        if self.done < self.total or (not self._asked and self._next_parent(desk)):
+            self._work(desk)
+
+    def _next_parent(self, desk: Desk) -> bool:
         if self._script and self._script[-1].at <= desk.now_ns:
             self._begin(desk, self._script.pop())
-        elif self.done >= self.total and not self._find_parent(desk):
-            return
-        self._work(desk)
+            return True
+        return self._find_parent(desk)
 
     def _begin(self, desk: Desk, parent: Parent) -> None:
         self.side, self.style, self.total, self.done = parent.side, parent.style, parent.shares * MICROS_PER_SHARE, 0
@@ -144,7 +150,7 @@ class Execution:
             self._asked = max(0, self._asked - quantity)
         elif change in (Change.ENDED, Change.REFUSED):
             self._asked = max(0, self._asked - order.leaves)
-            if change is Change.REFUSED:  # without the cash or the shares the parent cannot be finished
+            if order.refusal in MONEY_REASONS:  # without the cash or the shares the parent cannot be finished
                 self.total = self.done
         if self.done >= self.total:
             now_s = desk.listing.clock.read(desk.now_ns)

@@ -8,7 +8,7 @@ import pytest
 
 from simulator.days.traders.execution import Execution
 from simulator.tests.days.floor import PRICE, TICK, Floor, floor
-from trading.core.orders import BUY, SELL, TimeInForce
+from trading.core.orders import BUY, SELL, RejectReason, TimeInForce
 
 
 def worked_off(style: str, *, over_s: float = 300, **options: Any) -> tuple[Floor, list[float]]:
@@ -80,6 +80,38 @@ def test_random_parents_have_pareto_sizes_and_both_sides() -> None:
     assert sides == {BUY, SELL}
     assert min(totals) >= 4
     assert max(totals) > 8
+
+
+def test_a_parent_is_not_given_up_for_a_piece_that_is_refused_for_another_reason() -> None:
+    parent = {"at": "10:00", "side": "buy", "shares": 3_000, "style": "twap", "over_s": 60}
+    market = floor("execution", limits={"orders_per_s": 1}, random_parents=False, parents=[parent], urgent=1.0)
+    market.make_market(shares=100_000)
+    trader = market.desk.trader
+    assert isinstance(trader, Execution)
+    for _ in range(80):
+        trader.act(market.desk)
+        market.wait(0.3)
+    refusals = market.simulation.marketplace.refusals
+    assert refusals.keys() == {RejectReason.ORDER_RATE_LIMIT}
+    market.act(60)
+    assert trader.total == trader.done == 3_000 * 10**6
+    assert market.desk.position - market.desk.shares_micros == 3_000 * 10**6
+
+
+def test_a_parent_whose_time_comes_meanwhile_waits_for_the_end_of_the_other() -> None:
+    parents = [
+        {"at": "10:00", "side": "buy", "shares": 3_000, "style": "twap", "over_s": 100},
+        {"at": "10:00:30", "side": "sell", "shares": 600, "style": "twap", "over_s": 20},
+    ]
+    market = floor("execution", random_parents=False, parents=parents)
+    market.make_market(shares=100_000)
+    bought = []
+    for _ in range(200):
+        market.act()
+        bought.append((market.desk.position - market.desk.shares_micros) // 10**6)
+    assert max(bought) == 3_000
+    assert bought[-1] == 3_000 - 600
+    assert bought[: bought.index(3_000)] == sorted(bought[: bought.index(3_000)])
 
 
 def test_a_parent_without_the_shares_is_given_up() -> None:
