@@ -205,7 +205,8 @@ def _live_lines(live: dict[str, Any] | None) -> list[str]:
 def _gap_line(gap: dict[str, Any]) -> str:
     changes = gap["book_changes"]
     known = "the feed did not catch up" if changes is None else f"the feed told of {changes:,} changes of the books"
-    return f"the platform was away for {gap['seconds']:.1f} s; {known}, {gap['forgotten_orders']:,} orders were gone"
+    orders = f"{gap['forgotten_orders']:,} orders were gone, {gap['found_orders']:,} open whose answer was lost"
+    return f"the platform was away for {gap['seconds']:.1f} s; {known}, {orders}"
 
 
 def _print_day(summary: dict[str, Any], books: Books, folder: Path, took_s: float) -> None:

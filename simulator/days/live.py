@@ -19,7 +19,7 @@ from simulator.days.desk import Order
 from simulator.days.live_report import Gap, LiveReport
 from simulator.days.simulation import Simulation
 from simulator.days.tape import Tape
-from simulator.market.gateway import Action, Answer, Gateway, Request
+from simulator.market.gateway import MOST_LISTED, Action, Answer, Gateway, OrderAnswer, Request
 from trading.core.orders import MICROS_PER_SHARE, NS_PER_S, OPEN_STATUSES
 
 _SLICE_S: Final = 0.2
@@ -32,7 +32,8 @@ _ASKED_AT_ONCE: Final = 64
 @dataclass(slots=True)
 class Mirrored:
     """An order on the platform. ``filled`` is what traded on arrival, in whole shares, ``filled_at_last`` what it ever
-    traded; None without an answer. ``rests``: it was open when it was answered."""
+    traded; None without an answer. ``rests``: it was open when it was answered, or found so. ``cancel_waits``: until
+    the platform's own id of it is known."""
 
     order: Order
     pure_filled: int
@@ -124,7 +125,7 @@ class LiveMarket:
             account=self._account(order),
             action=Action.PLACE,
             symbol=order.desk.listing.symbol,
-            client_order_id=f"{self._run_id}-{order.desk.number}-{order.number}",
+            client_order_id=self._client_order_id(order),
             side=order.side,
             order_type=order.order_type,
             time_in_force=order.time_in_force,
@@ -135,9 +136,9 @@ class LiveMarket:
         )
 
     def _cancel(self, at_ns: int, mirrored: Mirrored) -> None:
-        """Needs the platform's own id of the order, so it waits for that to be answered."""
+        """Needs the platform's own id of the order, so it waits for that to be answered, or found."""
         if mirrored.order_id is None:
-            mirrored.cancel_waits = not mirrored.answered
+            mirrored.cancel_waits = True
             self.report.late_cancels += mirrored.answered
             return
         order = mirrored.order
@@ -146,10 +147,13 @@ class LiveMarket:
             account=self._account(order),
             action=Action.CANCEL,
             symbol=order.desk.listing.symbol,
-            client_order_id=f"{self._run_id}-{order.desk.number}-{order.number}",
+            client_order_id=self._client_order_id(order),
             order_id=mirrored.order_id,
         )
         self._pass_on(request, self._heard)
+
+    def _client_order_id(self, order: Order) -> str:
+        return f"{self._run_id}-{order.desk.number}-{order.number}"
 
     def _account(self, order: Order) -> str:
         return self._accounts[order.desk.number % len(self._accounts)]
@@ -199,27 +203,49 @@ class LiveMarket:
         return gap.seconds
 
     async def _resynchronise(self, gap: Gap) -> None:
-        """Asks which orders are open, as the feed does not repeat an account's updates: what is not among them any
-        more is not withdrawn later."""
-        open_ids: set[str] = set()
-        unheard = set(self._accounts)
+        """Asks which orders are open, as the feed does not repeat an account's updates: one whose answer was lost is
+        found by its client order id, and what is not among them any more is not withdrawn later."""
+        known = [mirrored for mirrored in self._mirrored.values() if mirrored.order_id is not None]
+        listed = await self._open_orders()
+        self._find(gap, [order for orders in listed.values() for order in orders])
+        # A list that is full may have left out an account's oldest.
+        complete = {account for account, orders in listed.items() if len(orders) < MOST_LISTED}
+        open_ids = {order.order_id for orders in listed.values() for order in orders}
+        for mirrored in known:
+            if self._account(mirrored.order) in complete and mirrored.order_id not in open_ids:
+                gap.forgotten_orders += mirrored.order.number in mirrored.order.desk.orders
+                mirrored.order_id = None
 
-        def listed(account: str, answer: Answer) -> None:
+    async def _open_orders(self) -> dict[str, tuple[OrderAnswer, ...]]:
+        """By account; without those that nothing was heard of in time."""
+        listed: dict[str, tuple[OrderAnswer, ...]] = {}
+
+        def heard(account: str, answer: Answer) -> None:
             if answer.outcome is OutcomeKind.OK:
-                unheard.discard(account)
-                open_ids.update(order.order_id for order in answer.orders)
+                listed[account] = answer.orders
 
         for account in self._accounts:
             symbol = self._simulation.day.symbols[0].symbol
             request = Request(at_s=0.0, account=account, action=Action.OPEN_ORDERS, symbol=symbol)
-            self._gateway.send(request, partial(listed, account))
+            self._gateway.send(request, partial(heard, account))
         deadline = monotonic() + _SETTLE_S
-        while unheard and monotonic() < deadline:
+        while len(listed) < len(self._accounts) and monotonic() < deadline:
             await asyncio.sleep(_POLL_S / 4)
-        for mirrored in self._mirrored.values() if not unheard else ():
-            if mirrored.order_id is not None and mirrored.order_id not in open_ids:
-                gap.forgotten_orders += mirrored.order.number in mirrored.order.desk.orders
-                mirrored.order_id = None
+        return dict(listed)
+
+    def _find(self, gap: Gap, listed: Sequence[OrderAnswer]) -> None:
+        lost = {self._client_order_id(each.order): each for each in self._mirrored.values() if each.order_id is None}
+        for answer in listed:
+            mirrored = lost.get(answer.client_order_id)
+            if mirrored is None:
+                continue
+            gap.found_orders += mirrored.answered
+            mirrored.order_id = mirrored.last_order_id = answer.order_id
+            mirrored.rests = True
+            if mirrored.cancel_waits:
+                self.report.late_cancels -= mirrored.answered
+                mirrored.cancel_waits = False
+                self._cancel(gap.at_ns, mirrored)
 
     # -- the end -----------------------------------------------------------------------------------
 

@@ -21,12 +21,14 @@ _QUANTILES: Final = (1, 5, 25, 50, 75, 95, 99)
 class Gap:
     """The platform was not there: from when in the day's time, and for how many real seconds the market stood still.
 
+    ``forgotten_orders`` were not open any more, ``found_orders`` were open though their answer had been lost.
     ``book_changes`` are those that the feed told of meanwhile; None: there was no feed that caught up.
     """
 
     at_ns: int
     seconds: float
     forgotten_orders: int = 0
+    found_orders: int = 0
     book_changes: int | None = None
 
 
@@ -96,6 +98,7 @@ class LiveReport:
                     "at_ns": gap.at_ns,
                     "seconds": round(gap.seconds, 3),
                     "forgotten_orders": gap.forgotten_orders,
+                    "found_orders": gap.found_orders,
                     "book_changes": gap.book_changes,
                 }
                 for gap in self.gaps

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from reports.records import OutcomeKind
 from trading.core.orders import OrderStatus, OrderType, Side, TimeInForce
+
+MOST_LISTED: Final = 500  # open orders in one answer, the newest
 
 
 class Action(StrEnum):

@@ -17,7 +17,7 @@ import msgspec
 from reports.records import OPERATIONS, OutcomeKind, TableWriter, outcome_of
 from reports.rows import Operation
 from simulator.market.connections import Connections, Reply
-from simulator.market.gateway import Action, Answer, OrderAnswer, Request
+from simulator.market.gateway import MOST_LISTED, Action, Answer, OrderAnswer, Request
 from stack.status import AccountStatus
 from trading.core.orders import MICROS_PER_SHARE, OrderStatus, Side
 from trading.wire.feed import micros_of
@@ -25,7 +25,6 @@ from trading.wire.orders import decimal_text
 
 MARKET_FULL = "market full"
 _STOPPED = "the market was stopped before an answer came"
-_MAX_OPEN_ORDERS = 500
 _RULINGS = frozenset({400, 403, 404, 409, 422})
 _NS_PER_S = 1_000_000_000
 
@@ -199,7 +198,7 @@ def _http_request(request: Request, head: str) -> bytes:
         case Action.ORDER:
             return f"GET /v2/orders/{request.order_id} HTTP/1.1\r\n{head}\r\n".encode()
         case Action.OPEN_ORDERS:
-            return f"GET /v2/orders?status=open&limit={_MAX_OPEN_ORDERS} HTTP/1.1\r\n{head}\r\n".encode()
+            return f"GET /v2/orders?status=open&limit={MOST_LISTED} HTTP/1.1\r\n{head}\r\n".encode()
         case Action.POSITIONS:
             return f"GET /v2/positions HTTP/1.1\r\n{head}\r\n".encode()
         case _:

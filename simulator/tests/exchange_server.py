@@ -55,7 +55,7 @@ class ExchangeServer:
 
         app = web.Application(middlewares=[see])
         app.router.add_get("/health/ready", self._ready)
-        app.router.add_post("/v2/orders", self._place)
+        app.router.add_post("/v2/orders", self.place)
         app.router.add_get("/v2/orders", self._open_orders)
         app.router.add_get("/v2/orders/{id}", self._order)
         app.router.add_delete("/v2/orders/{id}", self._cancel)
@@ -65,7 +65,7 @@ class ExchangeServer:
     async def _ready(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _place(self, request: web.Request) -> web.Response:
+    async def place(self, request: web.Request) -> web.Response:
         body = await request.json()
         price = body.get("limit_price")
         command = PlaceOrder(

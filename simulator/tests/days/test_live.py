@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -15,13 +15,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from websockets.asyncio.server import ServerConnection, serve
 
-from reports.records import read_table
+from reports.records import OutcomeKind, read_table
+from simulator.days.live import LiveMarket
 from simulator.days.live_report import Comparison, LiveReport
 from simulator.days.live_session import trade_live
 from simulator.days.loader import DayError, check_symbols, find_day
 from simulator.days.simulation import Simulation
+from simulator.market.gateway import Action, Answer, OrderAnswer, Request
 from simulator.tests.days.floor import a_day
 from simulator.tests.exchange_server import ExchangeServer, Interference
+from trading.core.orders import OrderStatus, Side
 from trading.wire.feed import book_checksum
 
 EMPTY = book_checksum([], [])
@@ -106,6 +109,74 @@ async def test_a_market_stands_still_while_the_platform_is_away_and_reports_the_
     assert report.refused > 0
     # Waiting does not make the rest late.
     assert max(report.lags_s[-5:]) < 0.5
+
+
+async def test_an_order_whose_answer_was_lost_is_found_after_the_gap_and_withdrawn_in_its_time(tmp_path: Path) -> None:
+    began: list[float] = []
+    lost: list[str] = []
+
+    async def lose(request: web.Request) -> web.StreamResponse | None:
+        if began and monotonic() - began[0] < 0.5:
+            return web.json_response({"code": 50310000, "message": "away"}, status=503)
+        if request.method == "POST" and not began and len(exchange.requests) > 20:
+            placed = await exchange.place(request)
+            document = json.loads(placed.body) if isinstance(placed.body, bytes) else {}
+            if document.get("status") == "new":
+                began.append(monotonic())
+                lost.append(document["id"])
+                return web.Response(status=504)
+            return placed
+        return None
+
+    exchange = ExchangeServer(lose)
+    _, report = await traded(tmp_path, exchange, speed=20)
+    (gap,) = report.gaps
+    assert gap.found_orders == 1
+    assert ("DELETE", f"/v2/orders/{lost[0]}") in exchange.requests
+    assert report.unknown == 1
+    fills = report.document()["fills"]
+    assert fills["at_the_end"]["orders"] == fills["on_arrival"]["orders"] + 1
+
+
+@pytest.mark.parametrize(("listed", "gone"), [(499, True), (500, False)])
+async def test_what_a_full_list_leaves_out_is_not_taken_for_gone(listed: int, gone: bool) -> None:
+    class Platform:
+        """Every order rests; the list has only strangers. It is away for a moment after 30 requests."""
+
+        asked = unready = 0
+
+        def send(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
+            self.asked += 1
+            orders = [resting(str(number)) for number in range(listed)]
+            if request.action is not Action.OPEN_ORDERS:
+                orders = [resting(request.client_order_id or request.order_id or "")]
+            outcome = OutcomeKind.FAIL if self.asked == 30 else OutcomeKind.OK
+            asyncio.get_running_loop().call_soon(on_answer, Answer(outcome, tuple(orders)))
+
+        async def is_ready(self) -> bool:
+            self.unready += 1
+            return self.unready > 1
+
+    platform = Platform()
+    ladder = {"kind": "ladder", "arrivals": {"kind": "poisson", "per_s": 1}}
+    day = a_day(ladder, worth={"volatility_pct": 2.0})
+    market = LiveMarket(Simulation(day, 1), platform, ["one"], is_ready=platform.is_ready, run_id="day", speed=100)
+    report = await market.run(asyncio.Event(), until_ns=UNTIL_NS)
+    assert len(report.gaps) == 1
+    assert (report.late_cancels > 5) == gone  # of what is taken for gone nothing is withdrawn
+
+
+def resting(client_order_id: str) -> OrderAnswer:
+    return OrderAnswer(
+        order_id=f"id-{client_order_id}",
+        client_order_id=client_order_id,
+        side=Side.BUY,
+        status=OrderStatus.NEW,
+        quantity=1,
+        filled_quantity=0,
+        limit_price_micros=None,
+        average_price_micros=None,
+    )
 
 
 async def test_an_order_that_is_refused_for_what_it_asks_raises_no_doubt_that_the_platform_is_there(
