@@ -25,6 +25,7 @@ from trading.core.orders import MICROS_PER_SHARE, NS_PER_S, OPEN_STATUSES
 _SLICE_S: Final = 0.2
 _SETTLE_S: Final = 5.0
 _POLL_S: Final = 0.2
+_ROOM_POLL_S: Final = 0.005
 _DOUBT_S: Final = 0.5  # between two questions whether the platform is there
 _ASKED_AT_ONCE: Final = 64
 
@@ -47,7 +48,10 @@ class Mirrored:
 
 
 class LiveMarket:
-    """Mirrors a simulation at ``speed`` times real time. Desks share ``accounts`` in turn when there are fewer."""
+    """Mirrors a simulation at ``speed`` times real time. Desks share ``accounts`` in turn when there are fewer.
+
+    With ``max_in_flight`` requests under way the next is held back until one is answered.
+    """
 
     def __init__(
         self,
@@ -58,12 +62,13 @@ class LiveMarket:
         is_ready: Callable[[], Awaitable[bool]],
         run_id: str,
         speed: float = 1.0,
+        max_in_flight: int = 1_024,
         tape: Tape | None = None,
     ) -> None:
         self.report = LiveReport()
         self._simulation, self._gateway, self._accounts = simulation, gateway, accounts
         self._is_ready, self._run_id, self._speed = is_ready, run_id, speed
-        self._tape = tape
+        self._tape, self._max_in_flight, self._in_flight = tape, max_in_flight, 0
         self._mirrored: dict[tuple[int, int], Mirrored] = {}
         self._asked: list[tuple[int, Order, Action]] = []
         self._doubtful, self._asked_at = False, 0.0
@@ -83,6 +88,8 @@ class LiveMarket:
             for at_ns, order, action in asked:
                 if self._doubtful:
                     began += await self._stand_still(at_ns, stop)
+                if self._in_flight >= self._max_in_flight:
+                    began += await self._await_room(at_ns, stop)
                 await self._wait_until(began + (at_ns - self._first_ns) / NS_PER_S / self._speed)
                 self._send(at_ns, order, action)
             await self._wait_until(began + (now_ns - self._first_ns) / NS_PER_S / self._speed, counts=False)
@@ -116,6 +123,7 @@ class LiveMarket:
 
     def _pass_on(self, request: Request, on_answer: Callable[[Answer], None]) -> None:
         self.report.sent += 1
+        self._in_flight += 1
         self._gateway.send(request, on_answer)
 
     def _place(self, at_ns: int, order: Order) -> Request:
@@ -161,11 +169,12 @@ class LiveMarket:
     # -- answers -----------------------------------------------------------------------------------
 
     def _heard(self, answer: Answer) -> None:
+        self._in_flight -= 1
         self.report.unsent += not answer.sent
         self.report.refused += answer.outcome is OutcomeKind.FAIL and answer.sent
         self.report.unknown += answer.outcome is OutcomeKind.UNKNOWN
         # A failure may be a connection that nobody answered: whoever is not sure asks before it goes on.
-        self._doubtful |= answer.outcome is not OutcomeKind.OK and answer.sent and not answer.ruled
+        self._doubtful |= answer.outcome is not OutcomeKind.OK and not answer.ruled
 
     def _placed(self, mirrored: Mirrored, answer: Answer) -> None:
         self._heard(answer)
@@ -183,15 +192,24 @@ class LiveMarket:
 
     # -- when the platform is away -----------------------------------------------------------------
 
+    async def _await_room(self, at_ns: int, stop: asyncio.Event) -> float:
+        """Returns how long the platform was away meanwhile, in real seconds. One that hangs answers nothing, and so
+        says nothing that raises a doubt."""
+        stood_s = 0.0
+        while self._in_flight >= self._max_in_flight and not stop.is_set():
+            stood_s += await self._stand_still(at_ns, stop)
+            await asyncio.sleep(_ROOM_POLL_S)
+        return stood_s
+
     async def _stand_still(self, at_ns: int, stop: asyncio.Event) -> float:
         """Returns how long the market waited, in real seconds; nothing when the platform is there."""
         if monotonic() - self._asked_at < _DOUBT_S:
             return 0.0
-        self._doubtful, self._asked_at = False, monotonic()
+        began = self._asked_at = monotonic()
+        self._doubtful = False
         before = self._tape.changes() if self._tape is not None else 0
         if await self._is_ready():
             return 0.0
-        began = monotonic()
         while not stop.is_set() and not await self._is_ready():
             await asyncio.sleep(_POLL_S)
         gap = Gap(at_ns, 0.0)

@@ -44,7 +44,8 @@ async def trade_live(
         session = await opened.enter_async_context(aiohttp.ClientSession())
         symbols = [words.symbol for words in simulation.day.symbols]
         tape = await opened.enter_async_context(Tape(feeds, keys, symbols)) if feeds else None
-        options = HttpOptions(endpoints=endpoints, speed=speed, max_in_flight=_MAX_IN_FLIGHT)
+        # The market holds back what is too much; what it asks after a gap has room beside.
+        options = HttpOptions(endpoints=endpoints, speed=speed, max_in_flight=2 * _MAX_IN_FLIGHT + len(general))
         gateway = HttpGateway(accounts, open_record(folder), options)
 
         async def is_ready() -> bool:
@@ -57,6 +58,7 @@ async def trade_live(
             is_ready=is_ready,
             run_id=f"day-{simulation.seed:x}-{_now_text()}",
             speed=speed,
+            max_in_flight=_MAX_IN_FLIGHT,
             tape=tape,
         )
         gateway.start()
