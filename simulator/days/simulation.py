@@ -65,8 +65,10 @@ class Simulation:
         self.recorder = Recorder(folder)
         self.marketplace = Marketplace(self.kernel, self.recorder, day.fees.build())
         self._list_symbols()
+        places: Counter[str] = Counter()
         for group in day.traders:
-            self._admit_group(group)
+            places[group.kind] += 1
+            self._admit_group(group, places[group.kind])
         self._clumsy = {desk.name: desk for desk in self._admit_clumsy()}
         self._steer()
         for desk in self.marketplace.desks:
@@ -124,16 +126,17 @@ class Simulation:
             )
             self.marketplace.list(words.instrument(), value, clock)
 
-    def _admit_group(self, group: TraderGroup) -> None:
+    def _admit_group(self, group: TraderGroup, place: int) -> None:
+        """``place``: among the groups of its kind. Only the later ones have it in their traders' names, so that another
+        group changes nobody's name before it, and a larger one nobody's at all."""
+        kind = group.kind if place == 1 else f"{group.kind}{place}"
         for listing in self.marketplace.listings.values():
             if group.symbols is not None and listing.symbol not in group.symbols:
                 continue
-            taken = sum(desk.kind == group.kind and desk.listing is listing for desk in self.marketplace.desks)
-            for number in range(taken + 1, taken + group.count + 1):
-                self._admit(group, listing, number)
+            for number in range(1, group.count + 1):
+                self._admit(group, listing, f"{kind}-{listing.symbol}-{number}")
 
-    def _admit(self, group: TraderGroup, listing: Listing, number: int) -> None:
-        name = f"{group.kind}-{listing.symbol}-{number}"
+    def _admit(self, group: TraderGroup, listing: Listing, name: str) -> None:
         stream = Stream(self.seed, name)
         desk = Desk(name, group.kind, group.arrivals.build(listing.clock), stream)
         desk.latency = group.latency.draw(stream.lognormal(1.0, group.latency.spread))

@@ -58,6 +58,15 @@ def test_another_trader_leaves_the_times_sides_and_sizes_of_the_rest_alone() -> 
         assert [one.stream.uniform() for _ in range(100)] == [other.stream.uniform() for _ in range(100)]
 
 
+def test_a_larger_group_leaves_the_later_ones_of_its_kind_alone() -> None:
+    small, large = (Simulation(a_day({**NOISE, "count": count}, NOISE, MAKER), 5) for count in (1, 2))
+    later = small.marketplace.desks[1:]
+    assert len({desk.name for desk in large.marketplace.desks}) == 6
+    for one, other in zip(later, large.marketplace.desks[2:], strict=True):
+        assert (one.name, one.latency) == (other.name, other.latency)
+        assert [one.stream.uniform() for _ in range(100)] == [other.stream.uniform() for _ in range(100)]
+
+
 @pytest.mark.parametrize("seed", [0, 7, 2**32, 2**63 - 1, 2**130])
 def test_a_generator_is_that_of_the_seed_with_the_name_as_its_spawn_key(seed: int) -> None:
     sequence = np.random.SeedSequence(seed, spawn_key=tuple(b"noise-AAA-1"))
