@@ -59,4 +59,4 @@ def _refuse_patience(processes: list[FeedQuality]) -> None:
         raise CannotTellError(f"{kept} of {slow} subscribers that read too slowly were not let go of")
 
 
-CHECK: Final = Check("feed_audience", "The feed served every subscriber of the load who kept up", examine)
+CHECK = Check("feed_audience", "The feed served every subscriber of the load who kept up", examine)

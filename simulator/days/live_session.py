@@ -19,12 +19,17 @@ from simulator.market.http_gateway import HttpGateway, HttpOptions, open_record
 from stack.status import StackStatus
 from trading.wire.feed_client import Keys
 
-_MAX_IN_FLIGHT = 1_024
 _READY_TIMEOUT_S = 1.0
 
 
 async def trade_live(
-    simulation: Simulation, status: StackStatus, folder: Path, *, speed: float, until_ns: int | None
+    simulation: Simulation,
+    status: StackStatus,
+    folder: Path,
+    *,
+    speed: float,
+    until_ns: int | None,
+    max_in_flight: int = 1_024,
 ) -> LiveReport:
     """Every operation is recorded in ``operations-market``. Ends early at SIGINT and SIGTERM.
 
@@ -45,7 +50,7 @@ async def trade_live(
         symbols = [words.symbol for words in simulation.day.symbols]
         tape = await opened.enter_async_context(Tape(feeds, keys, symbols)) if feeds else None
         # The market holds back what is too much; what it asks after a gap has room beside.
-        options = HttpOptions(endpoints=endpoints, speed=speed, max_in_flight=2 * _MAX_IN_FLIGHT + len(general))
+        options = HttpOptions(endpoints=endpoints, speed=speed, max_in_flight=2 * max_in_flight + len(general))
         gateway = HttpGateway(accounts, open_record(folder), options)
 
         async def is_ready() -> bool:
@@ -58,7 +63,7 @@ async def trade_live(
             is_ready=is_ready,
             run_id=f"day-{simulation.seed:x}-{_now_text()}",
             speed=speed,
-            max_in_flight=_MAX_IN_FLIGHT,
+            max_in_flight=max_in_flight,
             tape=tape,
         )
         gateway.start()

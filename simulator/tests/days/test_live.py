@@ -16,7 +16,6 @@ from aiohttp.test_utils import TestServer
 from websockets.asyncio.server import ServerConnection, serve
 
 from reports.records import OutcomeKind, read_table
-from simulator.days import live_session
 from simulator.days.live import LiveMarket
 from simulator.days.live_report import Comparison, LiveReport
 from simulator.days.live_session import trade_live
@@ -36,12 +35,14 @@ DAY = a_day(MAKER, NOISE, worth={"volatility_pct": 2.0})
 
 
 async def traded(
-    folder: Path, exchange: ExchangeServer, speed: float, feeds: Sequence[str] = ()
+    folder: Path, exchange: ExchangeServer, speed: float, feeds: Sequence[str] = (), max_in_flight: int = 1_024
 ) -> tuple[Simulation, LiveReport]:
     simulation = Simulation(DAY, 1, folder)
     async with TestServer(exchange.app(), host="127.0.0.1") as server:
         status = exchange.status(str(server.make_url("")), feeds)
-        report = await trade_live(simulation, status, folder, speed=speed, until_ns=UNTIL_NS)
+        report = await trade_live(
+            simulation, status, folder, speed=speed, until_ns=UNTIL_NS, max_in_flight=max_in_flight
+        )
     return simulation, report
 
 
@@ -112,11 +113,8 @@ async def test_a_market_stands_still_while_the_platform_is_away_and_reports_the_
     assert max(report.lags_s[-5:]) < 0.5
 
 
-async def test_a_platform_that_hangs_is_waited_for_and_loses_no_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frozen_s, began, least = 2.0, list[float](), 8
-    monkeypatch.setattr(live_session, "_MAX_IN_FLIGHT", least)
+async def test_a_platform_that_hangs_is_waited_for_and_loses_no_request(tmp_path: Path) -> None:
+    frozen_s, began = 2.0, list[float]()
 
     async def freeze(request: web.Request) -> web.StreamResponse | None:
         if len(exchange.requests) > 60:
@@ -125,13 +123,13 @@ async def test_a_platform_that_hangs_is_waited_for_and_loses_no_request(
         return None
 
     exchange = ExchangeServer(freeze)
-    simulation, report = await traded(tmp_path, exchange, speed=20)
+    simulation, report = await traded(tmp_path, exchange, speed=20, max_in_flight=8)
     (gap,) = report.gaps
-    assert 0.9 < gap.seconds < frozen_s + 1
+    assert 0.9 < gap.seconds < frozen_s + 3
     assert report.unsent == 0
     posts = [path for method, path in exchange.requests if method == "POST"]
     assert len(posts) == sum(row[5] == "place" for row in simulation.recorder.rows["orders"]) > 30
-    assert max(report.lags_s) < 0.9  # the freeze itself makes nothing late
+    assert max(report.lags_s) < 0.75 * frozen_s  # the freeze itself makes nothing late
 
 
 async def test_an_order_whose_answer_was_lost_is_found_after_the_gap_and_withdrawn_in_its_time(tmp_path: Path) -> None:
